@@ -1,0 +1,1 @@
+"""The outside of H-Core: REST, the WebSocket bridge, authentication."""

@@ -1,0 +1,277 @@
+"""The frames of the bridge, as `docs/bridge.md` describes them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from hairem_core.hotplug.registry import AgentState
+from hairem_core.sdk.chat import ToolCall, ToolResult, ToolSpec
+from hairem_core.sdk.utterance import Device
+
+SCHEMA_VERSION = 1
+MIN_SCHEMA_VERSION = 1
+LONGEST_TEXT = 16_384
+"""Characters of one utterance."""
+
+
+class _Frame(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ErrorBody(_Frame):
+    """What went wrong: a code for programs, words for people."""
+
+    code: str
+    message: str
+
+
+class Hello(_Frame):
+    """The server's first frame."""
+
+    type: Literal["hello"] = "hello"
+    server_id: str
+    name: str
+    version: str
+    schema_version: int = SCHEMA_VERSION
+    min_schema_version: int = MIN_SCHEMA_VERSION
+
+
+class Auth(_Frame):
+    """The client's first frame."""
+
+    type: Literal["auth"]
+    token: str
+    schema_version: int
+    client: str = Field(default="", max_length=128)
+
+
+class AuthOk(_Frame):
+    """The client is known."""
+
+    type: Literal["auth_ok"] = "auth_ok"
+    client_name: str
+
+
+class AuthFailed(_Frame):
+    """The client is not let in; the connection closes."""
+
+    type: Literal["auth_failed"] = "auth_failed"
+    error: ErrorBody
+
+
+class _Command(_Frame):
+    id: int = Field(gt=0)
+
+
+class Envelope(BaseModel):
+    """What can be read of a command that is otherwise wrong."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: int = Field(gt=0)
+
+
+class Ping(_Command):
+    """Ask for a sign of life."""
+
+    type: Literal["ping"]
+
+
+class AgentsSubscribe(_Command):
+    """Ask for all agents, then every change."""
+
+    type: Literal["agents/subscribe"]
+
+
+class Unsubscribe(_Command):
+    """End a subscription."""
+
+    type: Literal["unsubscribe"]
+    subscription: int
+
+
+class Speaker(_Frame):
+    """Who speaks, as the client knows them."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}$")
+    name: str | None = Field(default=None, max_length=128)
+
+
+class HistoryMessage(_Frame):
+    """One thing said before in this conversation."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+class Converse(_Command):
+    """Say something to an agent."""
+
+    type: Literal["converse"]
+    agent_id: str
+    text: str = Field(max_length=LONGEST_TEXT)
+    conversation_id: str | None = Field(default=None, min_length=1, max_length=128)
+    language: str | None = Field(default=None, max_length=35)
+    user: Speaker | None = None
+    device: Device | None = None
+    history: list[HistoryMessage] | None = None
+    instructions: str | None = None
+    tools: list[ToolSpec] = Field(default_factory=list)
+
+
+class ToolResults(_Command):
+    """What came of the tool calls of a turn."""
+
+    type: Literal["tool_results"]
+    turn: int
+    results: list[ToolResult] = Field(min_length=1)
+
+
+class Cancel(_Command):
+    """Stop a turn."""
+
+    type: Literal["cancel"]
+    turn: int
+
+
+class Success(_Frame):
+    """A command was carried out."""
+
+    id: int
+    type: Literal["result"] = "result"
+    success: Literal[True] = True
+    result: dict[str, Any] = Field(default_factory=dict)
+
+
+class Failure(_Frame):
+    """A command was not carried out."""
+
+    id: int
+    type: Literal["result"] = "result"
+    success: Literal[False] = False
+    error: ErrorBody
+
+
+class Agent(_Frame):
+    """An agent as clients see it."""
+
+    id: str
+    uuid: str
+    name: str
+    description: dict[str, str]
+    version: str
+    languages: list[str]
+    permissions: list[str]
+    state: AgentState
+    reason: str | None
+    generation: int
+    restarts: int
+
+
+class AgentsSnapshot(_Frame):
+    """All agents there are."""
+
+    kind: Literal["snapshot"] = "snapshot"
+    agents: list[Agent]
+
+
+class AgentChanged(_Frame):
+    """An agent is new or has changed."""
+
+    kind: Literal["changed"] = "changed"
+    agent: Agent
+
+
+class AgentRemoved(_Frame):
+    """An agent is gone."""
+
+    kind: Literal["removed"] = "removed"
+    agent_id: str
+
+
+class TurnDelta(_Frame):
+    """Words of the answer."""
+
+    kind: Literal["delta"] = "delta"
+    content: str
+
+
+class TurnThinking(_Frame):
+    """The model's reasoning."""
+
+    kind: Literal["thinking"] = "thinking"
+    content: str
+
+
+class TurnToolCalls(_Frame):
+    """Tools that the client must execute."""
+
+    kind: Literal["tool_calls"] = "tool_calls"
+    tool_calls: list[ToolCall]
+
+
+class TurnDone(_Frame):
+    """The whole answer."""
+
+    kind: Literal["done"] = "done"
+    text: str
+    continue_conversation: bool
+
+
+class TurnFailed(_Frame):
+    """No further answer comes."""
+
+    kind: Literal["failed"] = "failed"
+    error: ErrorBody
+
+
+class TurnCancelled(_Frame):
+    """The turn was stopped."""
+
+    kind: Literal["cancelled"] = "cancelled"
+
+
+type AnyEvent = Annotated[
+    AgentsSnapshot
+    | AgentChanged
+    | AgentRemoved
+    | TurnDelta
+    | TurnThinking
+    | TurnToolCalls
+    | TurnDone
+    | TurnFailed
+    | TurnCancelled,
+    Field(discriminator="kind"),
+]
+
+
+class Event(_Frame):
+    """Something that follows a command."""
+
+    id: int
+    type: Literal["event"] = "event"
+    event: AnyEvent
+
+
+type AnyCommand = Annotated[
+    Ping | AgentsSubscribe | Unsubscribe | Converse | ToolResults | Cancel,
+    Field(discriminator="type"),
+]
+type ClientFrame = Auth | AnyCommand
+type ServerFrame = Hello | AuthOk | AuthFailed | Success | Failure | Event
+
+AUTH: TypeAdapter[Auth] = TypeAdapter(Auth)
+COMMAND: TypeAdapter[Any] = TypeAdapter(AnyCommand)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of every frame: `client` and `server` under `$defs`."""
+    _, schema = TypeAdapter.json_schemas(
+        [
+            ("client", "validation", TypeAdapter(ClientFrame)),
+            ("server", "serialization", TypeAdapter(ServerFrame)),
+        ],
+        title="The bridge protocol",
+        description=f"Schema version {SCHEMA_VERSION}; see docs/bridge.md.",
+    )
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,188 @@
+"""`hairem doctor`: what is installed, reachable, misconfigured, and what to do about it."""
+
+import asyncio
+import importlib.util
+import os
+import shutil
+import socket
+import sys
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hairem_core.cli.client import BridgeClient
+from hairem_core.cli.places import NotRunning, Places
+from hairem_core.config import SystemConfig
+from hairem_core.errors import HairemError
+from hairem_core.hlink.connection import check_server, create_client
+
+type Status = Literal["ok", "note", "wrong"]
+_LEAST_FREE = 500 * 1024 * 1024
+"""Bytes below which the data folder's disk is called full."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    status: Status
+    what: str
+    how: str
+    to_do: str = ""
+
+
+async def examine(places: Places) -> list[Finding]:
+    """Return what was found; `wrong` keeps the house from working, `note` does not."""
+    findings = [_python(), _packages()]
+    try:
+        config = places.load_config()
+    except HairemError as err:
+        findings.append(Finding("wrong", "configuration", err.what, err.hint or ""))
+        config = SystemConfig()
+    else:
+        findings.append(Finding("ok", "configuration", str(places.config_file or "defaults")))
+    findings.append(_data_folder(places.data))
+    findings += await _core(places, config)
+    findings.append(await _redis(places, config))
+    findings.append(_memory(config))
+    findings += _models(config)
+    findings += await asyncio.to_thread(_bundles, places, config)
+    return findings
+
+
+def _python() -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    if sys.version_info < (3, 14, 2):
+        return Finding("wrong", "Python", version, "Use Python 3.14.2 or later.")
+    return Finding("ok", "Python", version)
+
+
+def _packages() -> Finding:
+    needed = ("pydantic", "redis", "surrealdb", "tantivy", "litellm", "fastapi", "uvicorn")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        return Finding("wrong", "packages", f"missing: {', '.join(missing)}", "Run scripts/test.")
+    return Finding("ok", "packages", "all there")
+
+
+def _data_folder(path: Path) -> Finding:
+    existing = path
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not os.access(existing, os.W_OK):
+        return Finding("wrong", "data folder", f"{path} cannot be written", "Use --data.")
+    free = shutil.disk_usage(existing).free
+    if free < _LEAST_FREE:
+        return Finding("wrong", "data folder", f"{free >> 20} MiB free at {path}", "Make room.")
+    state = "there" if path.exists() else "made at the first start"
+    return Finding("ok", "data folder", f"{path} ({state}, {free >> 30} GiB free)")
+
+
+async def _core(places: Places, config: SystemConfig) -> list[Finding]:
+    try:
+        async with BridgeClient.connect(places) as client:
+            await client.command("agents/subscribe")
+            async for event in client.events():
+                if event["kind"] == "snapshot":
+                    return [
+                        Finding("ok", "H-Core", f"running on {places.core_address()}"),
+                        *(_agent(each) for each in event["agents"]),
+                    ]
+    except NotRunning as err:
+        free = _port_is_free(config.api.host, config.api.port)
+        if not free:
+            address = f"{config.api.host}:{config.api.port}"
+            return [Finding("wrong", "H-Core", f"not running, and {address} is taken", "Use --port.")]
+        return [Finding("note", "H-Core", err.what, err.hint or "")]
+    except HairemError as err:
+        return [Finding("wrong", "H-Core", str(err), "Restart `hairem up`.")]
+    return [Finding("wrong", "H-Core", "hung up", "See its log.")]
+
+
+def _agent(agent: dict[str, str]) -> Finding:
+    healthy = agent["state"] == "live"
+    how = agent["state"] + (f": {agent['reason']}" if agent["reason"] else "")
+    return Finding("ok" if healthy else "wrong", f"agent {agent['id']}", how)
+
+
+def _port_is_free(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+async def _redis(places: Places, config: SystemConfig) -> Finding:
+    try:
+        client = create_client(places.redis_url(), retries=0)
+    except NotRunning:
+        return await _redis_binary()
+    except HairemError as err:
+        return Finding("wrong", "Redis", str(err))
+    try:
+        version = await check_server(client)
+    except HairemError as err:
+        return Finding("wrong", "Redis", err.what, err.hint or "")
+    finally:
+        await client.aclose()
+    kind = "private" if config.redis.url is None else "configured"
+    return Finding("ok", "Redis", f"{version}, {kind}")
+
+
+async def _redis_binary() -> Finding:
+    binary = shutil.which("redis-server")
+    if binary is None:
+        to_do = "apt install redis-server, or set redis.url."
+        return Finding("wrong", "Redis", "redis-server is not installed", to_do)
+    process = await asyncio.create_subprocess_exec(
+        binary, "--version", stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    words = dict(part.partition("=")[::2] for part in output.decode().split() if "=" in part)
+    version = words.get("v", "unknown")
+    if not version.partition(".")[0].isdigit() or int(version.partition(".")[0]) < 7:
+        return Finding("wrong", "Redis", f"redis-server {version}", "Install 7.0 or later.")
+    return Finding("ok", "Redis", f"redis-server {version}, started with H-Core")
+
+
+def _memory(config: SystemConfig) -> Finding:
+    where = config.memory.url or "embedded, in the data folder"
+    return Finding("ok", "memory", where)
+
+
+def _models(config: SystemConfig) -> list[Finding]:
+    chat = config.llm.chat
+    if chat is None:
+        to_do = "Set llm.chat.model in config/system.yaml, or HAIREM_CHAT_MODEL."
+        return [Finding("note", "language model", "none: the offline brain answers", to_do)]
+    names = [chat.model, *(each.model for each in chat.fallbacks)]
+    findings = [Finding("ok", "language model", ", then ".join(names))]
+    if config.llm.embedding_model is None:
+        findings.append(Finding("note", "recall", "lexical: no llm.embedding_model is set"))
+    return findings
+
+
+def _bundles(places: Places, config: SystemConfig) -> list[Finding]:
+    from hairem_core.hotplug.bundle import find_manifest, read_bundle
+
+    findings: list[Finding] = []
+    for root in (places.root / folder for folder in config.agents.folders):
+        if not root.is_dir():
+            findings.append(Finding("wrong", "agents", f"{root} is not there", "See agents.folders."))
+            continue
+        for folder in sorted(root.iterdir()):
+            if folder.name.startswith(("_", ".")) or not folder.is_dir():
+                continue
+            try:
+                if find_manifest(folder) is None:
+                    continue
+                read_bundle(folder)
+            except HairemError as err:
+                findings.append(Finding("wrong", f"bundle {folder.name}", err.what, err.hint or ""))
+            else:
+                findings.append(Finding("ok", f"bundle {folder.name}", "readable"))
+    return findings

@@ -1,0 +1,243 @@
+"""The commands."""
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hairem_core import __version__
+from hairem_core.cli import bus
+from hairem_core.cli.places import Places, find_places
+from hairem_core.errors import HairemError
+
+app = typer.Typer(
+    name="hairem",
+    help="A crew of agents that lives in Home Assistant.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+token_app = typer.Typer(help="Tokens of clients.", no_args_is_help=True)
+app.add_typer(token_app, name="token")
+app.add_typer(bus.app, name="bus")
+
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Data folder.", envvar="HAIREM_DATA", show_default=False)
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="system.yaml.", envvar="HAIREM_CONFIG", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_WRONG_INPUT = {"unknown_agent", "empty_text", "invalid_format"}
+
+
+def main() -> None:
+    """Run the command. Wrong input ends with exit code 2 and one clear error."""
+    try:
+        app()
+    except HairemError as err:
+        print(f"hairem: {err}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"hairem {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which this is.")
+    ] = False,
+) -> None: ...
+
+
+@app.command()
+def up(
+    data: DataOption = None,
+    config: ConfigOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes any.")] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Start H-Core and stay until stopped."""
+    level = logging.getLevelNamesMapping().get(log_level.upper())
+    if level is None:
+        raise HairemError(f"{log_level!r} is no log level", where="--log-level", hint="Use info.")
+    _set_up_logging(level)
+    places = find_places(data, config)
+    asyncio.run(_up(places, host, port))
+
+
+async def _up(places: Places, host: str | None, port: int | None) -> None:
+    from hairem_core.core import FIRST_CLIENT, Core, DataFolder
+
+    config = places.load_config()
+    changes: dict[str, Any] = {}
+    if host is not None:
+        changes["host"] = host
+    if port is not None:
+        changes["port"] = port
+    config = config.model_copy(update={"api": config.api.model_copy(update=changes)})
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with Core(config, DataFolder(places.data), root=places.root) as core:
+        print(f"hAIrem {__version__} listens on {core.address}", flush=True)
+        if core.new_token:
+            print(f"Token for {FIRST_CLIENT}, shown only now: {core.new_token}", flush=True)
+        if config.llm.chat is None:
+            print(
+                "No language model is configured: the offline brain answers. "
+                "Set llm.chat.model in config/system.yaml, or HAIREM_CHAT_MODEL.",
+                flush=True,
+            )
+        await stop.wait()
+        print("Stopping", flush=True)
+
+
+@app.command()
+def ask(
+    agent: Annotated[str, typer.Argument(help="Id of the agent, for example renarde.")],
+    text: Annotated[str, typer.Argument(help="What to say.")],
+    language: Annotated[str | None, typer.Option(help="en or fr.")] = None,
+    conversation: Annotated[str | None, typer.Option(help="Go on with this conversation.")] = None,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Say something to an agent and print the answer as it comes."""
+    sys.exit(asyncio.run(_ask(find_places(data, config), agent, text, language, conversation)))
+
+
+async def _ask(
+    places: Places, agent: str, text: str, language: str | None, conversation: str | None
+) -> int:
+    from hairem_core.cli.client import BridgeClient, BridgeError
+
+    fields = {"language": language, "conversation_id": conversation}
+    given = {key: value for key, value in fields.items() if value is not None}
+    try:
+        async with BridgeClient.connect(places) as client:
+            await client.command("converse", agent_id=agent, text=text, **given)
+            async for event in client.events():
+                match event["kind"]:
+                    case "delta":
+                        print(event["content"], end="", flush=True)
+                    case "done":
+                        print()
+                        return 0
+                    case "failed" | "cancelled":
+                        error = event.get("error", {"message": "the turn was stopped"})
+                        print(f"\nhairem: {agent}: {error['message']}", file=sys.stderr)
+                        return 1
+    except BridgeError as err:
+        print(f"hairem: {err}", file=sys.stderr)
+        return 2 if err.code in _WRONG_INPUT else 1
+    return 1
+
+
+@app.command()
+def agents(data: DataOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List the agents and how they are."""
+    found = asyncio.run(_agents(find_places(data, config)))
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+        return
+    table = Table("id", "name", "state", "version", "restarts", "what it is", box=None)
+    for each in found:
+        about = each["reason"] or each["description"].get("en", "")
+        row = (each["id"], each["name"], each["state"], each["version"], str(each["restarts"]), about)
+        table.add_row(*row)
+    Console().print(table)
+
+
+async def _agents(places: Places) -> list[dict[str, Any]]:
+    from hairem_core.cli.client import BridgeClient
+
+    async with BridgeClient.connect(places) as client:
+        await client.command("agents/subscribe")
+        async for event in client.events():
+            if event["kind"] == "snapshot":
+                found: list[dict[str, Any]] = event["agents"]
+                return found
+    return []
+
+
+@app.command()
+def doctor(data: DataOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Look at what is installed, reachable and misconfigured, and say what to do."""
+    from hairem_core.cli.doctor import examine
+
+    findings = asyncio.run(examine(find_places(data, config)))
+    if as_json:
+        print(json.dumps([finding.__dict__ for finding in findings], ensure_ascii=False))
+    else:
+        table = Table("", "what", "how it is", "what to do", box=None)
+        for finding in findings:
+            table.add_row(finding.status, finding.what, finding.how, finding.to_do)
+        Console().print(table)
+    sys.exit(1 if any(finding.status == "wrong" for finding in findings) else 0)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def bench(
+    name: Annotated[str, typer.Argument(help="Which benchmark; `list` names them.")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="Its own options.")] = None,
+) -> None:
+    """Measure, beside a peer or a raw limit in the same run."""
+    from hairem_core.cli.bench import run_bench
+
+    run_bench(name, arguments or [])
+
+
+@token_app.command("new")
+def token_new(
+    name: Annotated[str, typer.Argument(help="What to call the client.")],
+    data: DataOption = None,
+) -> None:
+    """Make a token and print it; it is shown only now."""
+    print(_tokens(data).create(name))
+
+
+@token_app.command("list")
+def token_list(data: DataOption = None) -> None:
+    """List the clients that have a token."""
+    for record in _tokens(data).records():
+        print(f"{record.created}  {record.name}")
+
+
+@token_app.command("revoke")
+def token_revoke(name: str, data: DataOption = None) -> None:
+    """Forget a client's token; it is refused from its next connection on."""
+    _tokens(data).revoke(name)
+
+
+def _tokens(data: Path | None) -> Any:
+    from hairem_core.api.tokens import TokenStore
+
+    places = find_places(data, None)
+    if not places.data.is_dir():
+        raise HairemError(
+            "there is no such data folder", where=str(places.data), hint="Start H-Core once first."
+        )
+    return TokenStore(places.data / "tokens.json")
+
+
+def _set_up_logging(level: int) -> None:
+    logging.basicConfig(
+        level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr
+    )
+    for noisy in ("httpx", "httpcore", "LiteLLM", "uvicorn", "websockets"):
+        logging.getLogger(noisy).setLevel(max(level, logging.WARNING))

@@ -1,0 +1,81 @@
+"""Where the command finds the configuration, the data and the code."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from hairem_core.config import SystemConfig, load_config
+from hairem_core.errors import HairemError
+
+
+class NotRunning(HairemError):
+    """No H-Core runs on this data folder."""
+
+    code = "not_running"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """The folders and files a command works with."""
+
+    data: Path
+    config_file: Path | None
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds `agents/` and `config/`."""
+        if self.config_file is not None and self.config_file.parent.name == "config":
+            return self.config_file.parent.parent
+        return code_root()
+
+    def load_config(self) -> SystemConfig:
+        """Return the configuration. Raises ConfigError."""
+        return load_config(self.config_file)
+
+    def core_address(self) -> str:
+        """Return `host:port` of the running core. Raises NotRunning."""
+        return self._read("address", hint="Start it with `hairem up`.")
+
+    def command_token(self) -> str:
+        """Return the token of this command. Raises NotRunning."""
+        return self._read("command.token", hint="Start H-Core once with `hairem up`.")
+
+    def redis_url(self) -> str:
+        """Return the address of the bus. Raises NotRunning, ConfigError."""
+        configured = self.load_config().redis.url
+        return configured or self._read("redis/address", hint="Start it with `hairem up`.")
+
+    def _read(self, name: str, hint: str) -> str:
+        try:
+            return (self.data / name).read_text().strip()
+        except FileNotFoundError:
+            raise NotRunning(
+                "no H-Core runs on this data folder", where=str(self.data), hint=hint
+            ) from None
+        except OSError as err:
+            raise NotRunning(
+                f"cannot be read: {err.strerror}",
+                where=str(self.data / name),
+                hint="Run this as the user who started H-Core.",
+            ) from err
+
+
+def code_root() -> Path:
+    """Return the folder above the package."""
+    return Path(__file__).parents[2]
+
+
+def default_data() -> Path:
+    """Return the data folder of this user."""
+    if named := os.environ.get("HAIREM_DATA"):
+        return Path(named)
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "hairem"
+
+
+def find_places(data: Path | None, config: Path | None) -> Places:
+    """Return the places named, or the usual ones."""
+    if config is None:
+        usual = code_root() / "config" / "system.yaml"
+        config = usual if usual.is_file() else None
+    return Places(data=(data or default_data()).absolute(), config_file=config)

@@ -1,0 +1,280 @@
+"""`config/system.yaml`: its schema, and errors that name the key and the line."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from hairem_core.errors import HairemError
+
+AgentId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+type Language = Literal["en", "fr"]
+
+
+class ConfigError(HairemError):
+    """A configuration file cannot be used as it is."""
+
+    code = "config"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HouseConfig(_Section):
+    """The house as people call it."""
+
+    name: str = "hAIrem"
+    language: Language = "en"
+    """The language of a turn whose speaker's language is unknown or not spoken by the agent."""
+
+
+class ApiConfig(_Section):
+    """Where the bridge listens."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8127, ge=0, le=65535)
+    """0 takes any free port; the address in use is in `<data>/address`."""
+
+
+class RedisConfig(_Section):
+    """Which Redis carries the bus."""
+
+    url: str | None = None
+    """`redis://`, `rediss://` or `unix://`; none starts a private server in the data folder."""
+
+    @field_validator("url")
+    @classmethod
+    def _scheme(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("a Redis address starts with redis://, rediss:// or unix://")
+        return value
+
+
+class BusConfig(_Section):
+    """Limits of H-Link."""
+
+    max_hops: PositiveInt = 8
+    max_deliveries: PositiveInt = 5
+    journal_length: NonNegativeInt = 10_000
+    """About how many messages `hlink:journal` keeps."""
+
+
+class AgentsConfig(_Section):
+    """Where agent bundles are found and how they are kept alive."""
+
+    folders: list[Path] = Field(default_factory=lambda: [Path("agents")], min_length=1)
+    """Relative paths count from the folder that holds `agents/` and `config/`."""
+    turn_timeout: PositiveFloat = 120.0
+    """Seconds an agent may take over one message."""
+    start_timeout: PositiveFloat = 10.0
+    """Seconds from fork to ready."""
+
+
+class MemoryConfig(_Section):
+    """Where memory lives and how much of it a prompt gets."""
+
+    url: str | None = None
+    """`ws://` or `wss://` of a SurrealDB server; none keeps files under the data folder."""
+    recent_turns: NonNegativeInt = 8
+    """How many messages of the conversation go into a prompt."""
+    recall_results: NonNegativeInt = 6
+    """How many recalled messages go into a prompt."""
+
+    @field_validator("url")
+    @classmethod
+    def _scheme(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("ws://", "wss://")):
+            raise ValueError("a SurrealDB server's address starts with ws:// or wss://")
+        return value
+
+
+class ModelTarget(_Section):
+    """One model, by its LiteLLM name, and how to reach it."""
+
+    model: str = Field(min_length=1)
+    api_base: str | None = None
+    api_key: SecretStr | None = None
+    """None leaves it to the environment variable that LiteLLM knows for the provider."""
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    max_tokens: PositiveInt | None = None
+
+
+class RoleConfig(ModelTarget):
+    """The model of a role, and those to try when it fails before its first word."""
+
+    fallbacks: list[ModelTarget] = Field(default_factory=list)
+
+
+class AgentModels(_Section):
+    """One agent's own models."""
+
+    chat: RoleConfig | None = None
+    lite: RoleConfig | None = None
+
+
+class LlmConfig(_Section):
+    """Which models think. With no `chat` model the offline brain answers."""
+
+    chat: RoleConfig | None = None
+    lite: RoleConfig | None = None
+    """None: the chat model serves."""
+    embedding_model: str | None = None
+    """None: recall is lexical."""
+    first_token_timeout: PositiveFloat = 20.0
+    """Seconds until a model must have begun to answer."""
+    stall_timeout: PositiveFloat = 15.0
+    """Seconds a model may fall silent in mid-answer."""
+    agents: dict[AgentId, AgentModels] = Field(default_factory=dict)
+    """Overrides, by agent id."""
+
+
+class SystemConfig(_Section):
+    """The whole of `config/system.yaml`."""
+
+    house: HouseConfig = HouseConfig()
+    api: ApiConfig = ApiConfig()
+    redis: RedisConfig = RedisConfig()
+    bus: BusConfig = BusConfig()
+    agents: AgentsConfig = AgentsConfig()
+    memory: MemoryConfig = MemoryConfig()
+    llm: LlmConfig = LlmConfig()
+
+
+def read_yaml(path: Path) -> CommentedMap:
+    """Return the mapping in a YAML file, its nodes knowing their lines.
+
+    Raises ConfigError for a file that cannot be read, is not YAML, has a tab or a duplicate key, or
+    does not hold a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as err:
+        raise ConfigError(
+            f"cannot be read: {err.strerror or err}",
+            where=str(path),
+            hint="Check that the file exists and that this user may read it.",
+        ) from err
+    except UnicodeDecodeError as err:
+        raise ConfigError(
+            f"is not UTF-8 text (byte {err.start})", where=str(path), hint="Save it as UTF-8."
+        ) from err
+    try:
+        data = YAML(typ="rt").load(text)
+    except DuplicateKeyError as err:
+        raise ConfigError(
+            (err.problem or "a key is there twice").partition(" with value")[0],
+            where=_at(path, err),
+            hint="Keep one of the two.",
+        ) from err
+    except MarkedYAMLError as err:
+        line = err.problem_mark.line if err.problem_mark else 0
+        lines = text.splitlines()
+        if line < len(lines) and "\t" in lines[line]:
+            raise ConfigError(
+                "a tab", where=_at(path, err), hint="YAML is indented with spaces only."
+            ) from err
+        raise ConfigError(
+            err.problem or err.context or "not YAML", where=_at(path, err), hint="Mend the syntax."
+        ) from err
+    except YAMLError as err:
+        raise ConfigError(str(err), where=str(path), hint="Mend the syntax.") from err
+    if data is None:
+        return CommentedMap()
+    if not isinstance(data, CommentedMap):
+        raise ConfigError(
+            f"holds a {type(data).__name__}, not keys with values",
+            where=f"{path}:1",
+            hint="Write it as `key: value` lines.",
+        )
+    return data
+
+
+def validate_yaml[M: BaseModel](model: type[M], data: CommentedMap, path: Path) -> M:
+    """Return `data` as a `model`.
+
+    Raises ConfigError naming each wrong key with its file and line.
+    """
+    try:
+        return model.model_validate(_plain(data))
+    except ValidationError as err:
+        problems = [_describe(problem, data, path) for problem in err.errors(include_url=False)]
+        raise ConfigError("\n".join(problems)) from err
+
+
+def load_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> SystemConfig:
+    """Return the configuration in `path`, or the defaults when it is None.
+
+    `HAIREM_CHAT_MODEL` in the environment names the chat model over the file's. Raises ConfigError.
+    """
+    config = SystemConfig()
+    if path is not None:
+        config = validate_yaml(SystemConfig, read_yaml(path), path)
+    if model := environ.get("HAIREM_CHAT_MODEL"):
+        update: dict[str, Any] = {"model": model}
+        if base := environ.get("HAIREM_CHAT_API_BASE"):
+            update["api_base"] = base
+        chat = (config.llm.chat or RoleConfig(model=model)).model_copy(update=update)
+        config = config.model_copy(update={"llm": config.llm.model_copy(update={"chat": chat})})
+    return config
+
+
+def _at(path: Path, err: MarkedYAMLError) -> str:
+    mark = err.problem_mark or err.context_mark
+    return f"{path}:{mark.line + 1}" if mark else str(path)
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, CommentedMap):
+        return {key: _plain(value) for key, value in node.items()}
+    if isinstance(node, CommentedSeq):
+        return [_plain(value) for value in node]
+    return node
+
+
+def _describe(problem: Any, data: CommentedMap, path: Path) -> str:
+    location = problem["loc"]
+    key = ".".join(str(part) for part in location) or "the file"
+    where = f"{path}:{_line(data, location)}"
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: {key}: there is no such key. Remove it or mend its spelling."
+    if problem["type"] == "missing":
+        return f"{where}: {key}: is missing. Add it."
+    message = problem["msg"].removeprefix("Value error, ")
+    value = problem["input"]
+    shown = f" (got {value!r})" if isinstance(value, str | int | float | bool | None) else ""
+    return f"{where}: {key}: {message[:1].lower()}{message[1:]}{shown}."
+
+
+def _line(data: CommentedMap, location: tuple[int | str, ...]) -> int:
+    """Return the line of the deepest node of `location` that is in the file, counted from 1."""
+    node: Any = data
+    line = 1
+    for part in location:
+        try:
+            if isinstance(node, CommentedMap):
+                line = node.lc.key(part)[0] + 1
+            elif isinstance(node, CommentedSeq) and isinstance(part, int):
+                line = node.lc.item(part)[0] + 1
+            else:
+                break
+            node = node[part]
+        except (KeyError, IndexError, TypeError, AttributeError):
+            break
+    return line

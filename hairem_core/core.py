@@ -1,0 +1,334 @@
+"""H-Core: the only place where rooms are wired together."""
+
+import asyncio
+import errno
+import fcntl
+import logging
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+import uvicorn
+
+from hairem_core import __version__
+from hairem_core.api.app import create_app
+from hairem_core.api.bridge import BridgeContext
+from hairem_core.api.tokens import TokenStore, write_private
+from hairem_core.api.turns import Turns
+from hairem_core.config import SystemConfig
+from hairem_core.errors import HairemError
+from hairem_core.hlink.bus import Bus
+from hairem_core.hlink.connection import check_server, create_client
+from hairem_core.hlink.errors import BusError
+from hairem_core.hlink.server import PrivateRedis
+from hairem_core.home.tools import ToolLink
+from hairem_core.hotplug.bundle import Bundle
+from hairem_core.hotplug.forkserver import Forkserver
+from hairem_core.hotplug.host import AgentHost
+from hairem_core.hotplug.loader import PluginLoader
+from hairem_core.hotplug.registry import AgentRegistry, AgentState
+from hairem_core.hotplug.services import AgentServices
+from hairem_core.llm.gateway import ModelGateway
+from hairem_core.memory.store import MemoryStore
+
+_LOGGER = logging.getLogger(__name__)
+FIRST_CLIENT = "home-assistant"
+COMMAND_CLIENT = "hairem-command"
+
+
+class DataFolderError(HairemError):
+    """The data folder cannot be used."""
+
+    code = "data_folder"
+
+
+class AddressInUse(HairemError):
+    """The bridge cannot listen where it should."""
+
+    code = "address_in_use"
+
+
+class DataFolder:
+    """The folder that holds everything H-Core keeps, locked for one H-Core at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._lock: int | None = None
+
+    @property
+    def tokens(self) -> Path:
+        """The hashes of the clients' tokens."""
+        return self.path / "tokens.json"
+
+    @property
+    def command_token(self) -> Path:
+        """The token with which the `hairem` command on this machine speaks to the core."""
+        return self.path / "command.token"
+
+    @property
+    def address(self) -> Path:
+        """Where a running core listens: `host:port`."""
+        return self.path / "address"
+
+    @property
+    def redis(self) -> Path:
+        """The private redis-server's folder."""
+        return self.path / "redis"
+
+    def lock(self) -> None:
+        """Create the folder and take it. Raises DataFolderError."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as err:
+            owner = (self.path / "lock").read_text().strip()
+            raise DataFolderError(
+                f"is in use by another H-Core (process {owner or 'unknown'})",
+                where=str(self.path),
+                hint="Stop that one, or give this one another folder with --data.",
+            ) from err
+        except OSError as err:
+            raise DataFolderError(
+                f"cannot be used: {err.strerror}",
+                where=str(self.path),
+                hint="Give this user the right to write there, or choose another with --data.",
+            ) from err
+        os.truncate(self._lock, 0)
+        os.write(self._lock, f"{os.getpid()}\n".encode())
+
+    def unlock(self) -> None:
+        """Let the folder go."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def server_id(self) -> str:
+        """Return the UUID of this house, made at the first start."""
+        path = self.path / "server_id"
+        with suppress(OSError, ValueError):
+            return str(uuid.UUID(path.read_text().strip()))
+        server_id = str(uuid.uuid4())
+        write_private(path, server_id + "\n")
+        return server_id
+
+
+class Core:
+    """Everything that runs in H-Core's own process. Use it as an async context manager."""
+
+    def __init__(self, config: SystemConfig, data: DataFolder, *, root: Path) -> None:
+        self._config = config
+        self._data = data
+        self._root = root
+        self._stack = AsyncExitStack()
+        self._started = time.monotonic()
+        self.registry = AgentRegistry()
+        self.new_token: str | None = None
+        """The first client's token, at the first start only: it is nowhere else in clear."""
+        self.address = ""
+        """`host:port` of the bridge."""
+
+    async def __aenter__(self) -> Self:
+        """Start everything. Raises HairemError; what was started by then is stopped."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        config, data, stack = self._config, self._data, self._stack
+        data.lock()
+        stack.callback(data.unlock)
+        # The port first: it is what a second H-Core on this machine trips over.
+        listener = _listen(config.api.host, config.api.port)
+        stack.callback(listener.close)
+
+        self._forkserver = Forkserver()
+        await self._forkserver.start()
+        stack.push_async_callback(self._forkserver.stop)
+        self._memory = await MemoryStore.open(
+            config.memory.url or f"surrealkv://{data.path / 'memory'}"
+        )
+        stack.push_async_callback(self._memory.close)
+        self._bus = await self._open_bus()
+        self._models = ModelGateway(config.llm)
+        stack.push_async_callback(self._models.close)
+        self._home = ToolLink(self._bus)
+        await self._home.start()
+        stack.push_async_callback(self._home.stop)
+
+        tokens = self._open_tokens()
+        turns = Turns(self._bus, self.registry, agent_timeout=config.agents.turn_timeout)
+        context = BridgeContext(
+            server_id=data.server_id(),
+            name=config.house.name,
+            version=__version__,
+            tokens=tokens,
+            registry=self.registry,
+            turns=turns,
+        )
+        self._server_id = context.server_id
+        self._loader = PluginLoader(
+            [self._root / folder for folder in config.agents.folders],
+            create_host=self._create_host,
+            registry=self.registry,
+            bus=self._bus,
+        )
+        stack.push_async_callback(self._loader.stop)
+        await self._loader.start()
+        warm_up = asyncio.create_task(self._models.warm_up(), name="llm warm-up")
+        stack.push_async_callback(_cancel, warm_up)
+        await self._serve(listener, context)
+        stack.push_async_callback(_end_turns, turns)
+
+    async def _open_bus(self) -> Bus:
+        url = self._config.redis.url
+        if url is None:
+            server = PrivateRedis(self._data.redis)
+            self._stack.push_async_callback(server.stop)
+            await server.start()
+            url = server.url
+        client = create_client(url)
+        limits = self._config.bus
+        bus = Bus(
+            client,
+            live=create_client(url, retries=0),
+            max_hops=limits.max_hops,
+            max_deliveries=limits.max_deliveries,
+            journal_length=limits.journal_length,
+        )
+        self._stack.push_async_callback(bus.close)
+        self._redis_version = await check_server(client)
+        return bus
+
+    def _open_tokens(self) -> TokenStore:
+        tokens = TokenStore(self._data.tokens)
+        if not tokens.records():
+            self.new_token = tokens.create(FIRST_CLIENT)
+        if not self._data.command_token.exists():
+            with suppress(HairemError):
+                tokens.revoke(COMMAND_CLIENT)
+            write_private(self._data.command_token, tokens.create(COMMAND_CLIENT) + "\n")
+        return tokens
+
+    def _create_host(self, bundle: Bundle) -> AgentHost:
+        services = AgentServices(
+            bundle,
+            bus=self._bus,
+            models=self._models,
+            memory=self._memory,
+            home=self._home,
+            limits=self._config.memory,
+        )
+        return AgentHost(
+            bundle,
+            bus=self._bus,
+            services=services,
+            forkserver=self._forkserver,
+            registry=self.registry,
+            config=self._config.agents,
+            working_folder=self._data.path / "agents" / bundle.agent_id,
+        )
+
+    async def _serve(self, listener: socket.socket, context: BridgeContext) -> None:
+        app = create_app(context, self.health)
+        server = _Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                ws_max_size=1024 * 1024,
+                ws_ping_interval=20,
+                ws_ping_timeout=20,
+                timeout_graceful_shutdown=2,
+                lifespan="off",
+            )
+        )
+        task = asyncio.create_task(server.serve([listener]), name="api")
+
+        async def stop() -> None:
+            server.should_exit = True
+            await asyncio.gather(task, return_exceptions=True)
+
+        self._stack.push_async_callback(stop)
+        while not server.started:
+            if task.done():
+                task.result()
+            await asyncio.sleep(0.005)
+        host, port = listener.getsockname()[:2]
+        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        write_private(self._data.address, self.address + "\n")
+        self._stack.callback(self._data.address.unlink, missing_ok=True)
+
+    async def health(self) -> dict[str, Any]:
+        """Return how everything is: `status` is "up" when a person can be answered."""
+        redis: dict[str, Any] = {"status": "up", "version": self._redis_version}
+        try:
+            async with asyncio.timeout(2):
+                await check_server(self._bus.redis)
+        except (BusError, TimeoutError) as err:
+            redis = {"status": "down", "error": str(err) or "does not answer"}
+        records = self.registry.records()
+        states = {record.id: record.state.value for record in records}
+        live = any(record.state is AgentState.LIVE for record in records)
+        return {
+            "status": "up" if redis["status"] == "up" else "down",
+            "version": __version__,
+            "server_id": self._server_id,
+            "uptime_seconds": round(time.monotonic() - self._started, 1),
+            "parts": {
+                "redis": redis,
+                "memory": {"status": "up", **await self._memory.statistics()},
+                "llm": self._models.describe(),
+                "agents": {"status": "up" if live else "down", "states": states},
+            },
+        }
+
+
+class _Server(uvicorn.Server):
+    """A web server that leaves signals to the command it runs in."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _end_turns(turns: Turns) -> None:
+    turns.fail_all("stopping", "H-Core is stopping")
+    # Their last frames leave before the connections close.
+    await asyncio.sleep(0.05)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio switches Nagle's algorithm off only where the protocol is named: 40 ms a frame else.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as err:
+        listener.close()
+        what = "is in use" if err.errno == errno.EADDRINUSE else f"cannot be used: {err.strerror}"
+        raise AddressInUse(
+            f"address {host}:{port} {what}",
+            where="api.port" if err.errno == errno.EADDRINUSE else "api.host",
+            hint="Stop what listens there, or choose another with --port or in system.yaml.",
+        ) from err
+    listener.setblocking(False)
+    return listener
+
+
+async def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,204 @@
+"""The bus: publish to inboxes and live channels, listen, consume."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
+
+from hairem_core.hlink import keys
+from hairem_core.hlink.connection import outage_is_unavailable
+from hairem_core.hlink.dead import bury
+from hairem_core.hlink.outbox import Command, Outbox
+from hairem_core.sdk.message import CREW, Message, MessageType
+
+_LOGGER = logging.getLogger(__name__)
+
+type LiveListener = Callable[[Message], None]
+
+
+class Bus:
+    """H-Link over one Redis.
+
+    Messages to agents go to their inboxes, at least once; to anyone else, and of type STREAM to
+    agents too, they go live to whoever listens. See https://redis.io/docs/latest/develop/data-types/streams/.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        live: Redis | None = None,
+        max_hops: int = 8,
+        max_deliveries: int = 5,
+        journal_length: int = 10_000,
+    ) -> None:
+        """`live` carries the pub/sub connection; it must not retry, so that an outage shows."""
+        self.redis = redis
+        self._live = live or redis
+        self.max_hops = max_hops
+        self.max_deliveries = max_deliveries
+        self._journal_length = journal_length
+        self._outbox = Outbox(redis)
+        self._known: set[str] = set()
+        self._listeners: dict[str, list[LiveListener]] = {}
+        self._pubsub: PubSub | None = None
+        self._live_task: asyncio.Task[None] | None = None
+        self._outage_listeners: list[Callable[[], None]] = []
+        self._published = 0
+
+    async def register(self, agent_id: str) -> None:
+        """Give an agent its inboxes; from now on messages to it wait until it reads them."""
+        async with outage_is_unavailable(self.redis):
+            await self.redis.sadd(keys.AGENTS, agent_id)
+            for lane in keys.LANES:
+                await create_group(self.redis, keys.inbox(agent_id, lane))
+        self._known.add(agent_id)
+
+    async def unregister(self, agent_id: str) -> None:
+        """Close an agent's inboxes: messages to it go to the dead letters from now on.
+
+        What waits in them stays there, and is handled if the agent comes back.
+        """
+        self._known.discard(agent_id)
+        async with outage_is_unavailable(self.redis):
+            await self.redis.srem(keys.AGENTS, agent_id)
+
+    async def publish(self, message: Message) -> int:
+        """Send `message`; return how many inboxes or live listeners it reached.
+
+        0 means that nobody listens, or that it went to the dead letters: as a loop, or for want of
+        such an agent. Raises BusUnavailable.
+        """
+        async with outage_is_unavailable(self.redis):
+            return await self._publish(message)
+
+    async def _publish(self, message: Message) -> int:
+        header = message.header
+        raw = message.model_dump_json()
+        if header.hops > self.max_hops:
+            await bury(self.redis, raw, reason=f"loop: {header.hops} hops, {self.max_hops} allowed")
+            _LOGGER.warning("Loop of %s from %s stopped", header.topic, header.sender)
+            return 0
+        inboxes: Sequence[str] = ()
+        if header.type is not MessageType.STREAM:
+            found = await self._inboxes(message)
+            if found is None:
+                await bury(self.redis, raw, reason=f"no such agent: {header.recipient}")
+                _LOGGER.warning("%s wrote to %s: no such agent", header.sender, header.recipient)
+                return 0
+            inboxes = found
+        commands: list[Command] = [("XADD", stream, "*", keys.FIELD, raw) for stream in inboxes]
+        if not inboxes:
+            commands.append(("PUBLISH", keys.live(header.recipient), raw))
+        if keys.is_journaled(message):
+            length = self._journal_length
+            commands.append(("XADD", keys.JOURNAL, "MAXLEN", "~", length, "*", keys.FIELD, raw))
+        replies = await self._outbox.send(commands)
+        self._published += 1
+        return len(inboxes) or int(replies[0])
+
+    async def _inboxes(self, message: Message) -> Sequence[str] | None:
+        """Return the streams that take `message`: none for a recipient without inboxes.
+
+        Returns None for an agent that does not exist.
+        """
+        header = message.header
+        if header.recipient == CREW:
+            names: Any = await self.redis.smembers(keys.AGENTS)
+            members = {name.decode() for name in names}
+            members.discard(keys.agent_of(header.sender) or "")
+            return [keys.inbox(name, header.priority) for name in sorted(members)]
+        agent_id = keys.agent_of(header.recipient)
+        if agent_id is None:
+            return ()
+        if agent_id not in self._known:
+            if not await self.redis.sismember(keys.AGENTS, agent_id):
+                return None
+            self._known.add(agent_id)
+        return (keys.inbox(agent_id, header.priority),)
+
+    async def listen(self, pattern: str, listener: LiveListener) -> Callable[[], Awaitable[None]]:
+        """Call `listener` with each live message to an address that matches the glob `pattern`.
+
+        Returns, once Redis has confirmed, a function that ends it. A listener must not block.
+        """
+        channel = keys.live(pattern)
+        first = channel not in self._listeners
+        self._listeners.setdefault(channel, []).append(listener)
+        if self._pubsub is None:
+            self._pubsub = self._live.pubsub(ignore_subscribe_messages=True)
+        if first:
+            async with outage_is_unavailable(self.redis):
+                await self._pubsub.psubscribe(channel)
+        if self._live_task is None:
+            self._live_task = asyncio.create_task(self._listen(self._pubsub), name="hlink live")
+
+        async def end() -> None:
+            self._listeners[channel].remove(listener)
+            if not self._listeners[channel] and self._pubsub is not None:
+                del self._listeners[channel]
+                async with outage_is_unavailable(self.redis):
+                    await self._pubsub.punsubscribe(channel)
+
+        return end
+
+    def on_outage(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever the live channel broke: what was said meanwhile is missed."""
+        self._outage_listeners.append(listener)
+
+    async def _listen(self, pubsub: PubSub) -> None:
+        is_away = False
+        while True:
+            try:
+                # The connection subscribes anew by itself when it comes back.
+                event = await pubsub.get_message(timeout=None)
+                is_away = False
+            except (RedisError, OSError) as err:
+                if not is_away:
+                    _LOGGER.warning("The live channel broke: %s", err)
+                    for on_outage in self._outage_listeners:
+                        on_outage()
+                is_away = True
+                await asyncio.sleep(0.2)
+                continue
+            if event is None:
+                continue
+            try:
+                message = Message.model_validate_json(event["data"])
+            except ValidationError as err:
+                _LOGGER.warning("Rubbish on %s: %s", event["channel"], err)
+                continue
+            for listener in self._listeners.get(event["pattern"].decode(), ()):
+                listener(message)
+
+    def statistics(self) -> dict[str, Any]:
+        """Return what this bus holds: published messages, live listeners, known agents."""
+        return {
+            "published": self._published,
+            "listeners": sum(len(each) for each in self._listeners.values()),
+            "agents": sorted(self._known),
+        }
+
+    async def close(self) -> None:
+        """Stop listening and let go of Redis."""
+        if self._live_task is not None:
+            self._live_task.cancel()
+            await asyncio.gather(self._live_task, return_exceptions=True)
+        if self._pubsub is not None:
+            await self._pubsub.aclose()  # type: ignore[no-untyped-call]
+        await self._live.aclose()
+        await self.redis.aclose()
+
+
+async def create_group(redis: Redis, stream: str) -> None:
+    """Create the consumer group of an inbox, and the inbox; leave them if they are there."""
+    groups: list[Any] = []
+    if await redis.exists(stream):
+        groups = await redis.xinfo_groups(stream)
+    if not groups:
+        await redis.xgroup_create(stream, keys.GROUP, id="0", mkstream=True)

@@ -1,0 +1,1 @@
+"""H-Core's end of the link to Home Assistant."""

@@ -1,0 +1,1 @@
+"""Agents as processes: bundles, the forkserver, hosts, the registry."""

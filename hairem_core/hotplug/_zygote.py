@@ -1,0 +1,84 @@
+"""The forkserver's process: everything an agent needs imported once, forked on request.
+
+Run as `python -m hairem_core.hotplug._zygote FD`, where FD is a SOCK_SEQPACKET socket. A request
+is a JSON object with two descriptors: the agent's socket and the pipe for its output. Nothing of
+H-Core's environment, descriptors or memory is here for an agent to find.
+"""
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+
+from hairem_core.hotplug import agent_process
+
+
+def serve(control: socket.socket) -> None:
+    """Fork agents until H-Core closes its end, then end them all."""
+    children: dict[int, int] = {}  # pidfd to pid
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
+    gc.collect()
+    gc.freeze()
+    while True:
+        for descriptor, _ in poll.poll():
+            if descriptor in children:
+                pid = children.pop(descriptor)
+                poll.unregister(descriptor)
+                os.close(descriptor)
+                _, status = os.waitpid(pid, 0)
+                _tell(control, {"ended": pid, "status": os.waitstatus_to_exitcode(status)})
+                continue
+            body, descriptors, _, _ = socket.recv_fds(control, 65536, 2)
+            if not body:
+                for pid in children.values():
+                    os.kill(pid, signal.SIGKILL)
+                return
+            request = json.loads(body)
+            pid = os.fork()
+            if pid == 0:
+                for pidfd in children:
+                    os.close(pidfd)
+                control.close()
+                _become_agent(request, *descriptors)
+            for each in descriptors:
+                os.close(each)
+            pidfd = os.pidfd_open(pid)
+            children[pidfd] = pid
+            poll.register(pidfd, select.POLLIN)
+            _tell(control, {"forked": pid, "request": request["request"]})
+
+
+def _tell(control: socket.socket, event: dict[str, int]) -> None:
+    try:
+        control.send(json.dumps(event).encode())
+    except OSError:
+        sys.exit(0)
+
+
+def _become_agent(request: dict[str, str], agent_socket: int, output: int) -> None:
+    status = 1
+    try:
+        os.setsid()
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(output)
+        os.environ.clear()
+        os.chdir(request["working_folder"])
+        agent_process.run(socket.socket(fileno=agent_socket))
+        status = 0
+    finally:
+        # No clean-up of the forkserver's may run in its child.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with open(os.devnull) as null:
+        os.dup2(null.fileno(), 0)
+    serve(socket.socket(fileno=int(sys.argv[1])))

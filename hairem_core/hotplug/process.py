@@ -1,0 +1,253 @@
+"""The host's end of one agent process."""
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from hairem_core.errors import HairemError
+from hairem_core.hotplug import frames
+from hairem_core.hotplug.bundle import Bundle
+from hairem_core.hotplug.errors import AgentCrashed, AgentFailed, BundleError
+from hairem_core.hotplug.forkserver import Child, Forkserver
+from hairem_core.hotplug.services import AgentServices
+from hairem_core.sdk.message import Message
+
+_STREAMED = frozenset({"llm.stream"})
+_CANCEL_SECONDS = 3.0
+
+
+class HandlerFailed(HairemError):
+    """The agent's code reported that it could not handle a message; `code` says how."""
+
+    def __init__(self, code: str, what: str) -> None:
+        super().__init__(what)
+        self.code = code  # type: ignore[misc]  # the class's constant, told by the agent
+
+
+class AgentProcess:
+    """One process of one agent: delivers messages, carries out its calls, notices its end."""
+
+    def __init__(
+        self, bundle: Bundle, services: AgentServices, on_end: Callable[[str], None]
+    ) -> None:
+        self._bundle = bundle
+        self._services = services
+        self._on_end = on_end
+        self._logger = logging.getLogger(f"hairem.agent.{bundle.agent_id}")
+        self._child: Child | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._handling: dict[UUID, asyncio.Future[None]] = {}
+        self._calls: dict[int, tuple[UUID | None, asyncio.Task[None]]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._last_words: deque[str] = deque(maxlen=20)
+        self._stopping = False
+        self._has_ended = False
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, None before the start."""
+        return self._child.pid if self._child else None
+
+    async def start(self, forkserver: Forkserver, working_folder: Path, timeout: float) -> None:
+        """Fork, load the bundle, run `setup()`.
+
+        Raises BundleError when the agent's code fails, ForkserverError when nothing can be forked.
+        """
+        await asyncio.to_thread(working_folder.mkdir, parents=True, exist_ok=True)
+        self._child = await forkserver.fork(working_folder)
+        reader, self._writer = await asyncio.open_connection(sock=self._child.socket, limit=2**20)
+        self._send(
+            frames.Start(
+                folder=str(self._bundle.folder.resolve()),
+                has_logic=self._bundle.has_logic,
+                persona=self._bundle.persona,
+            )
+        )
+        name = self._bundle.agent_id
+        self._tasks = [
+            asyncio.create_task(self._read(reader), name=f"agent {name} read"),
+            asyncio.create_task(self._read_output(self._child.output), name=f"agent {name} output"),
+        ]
+        try:
+            await asyncio.wait_for(asyncio.shield(self._ready), timeout)
+        except TimeoutError:
+            self.kill()
+            raise BundleError(
+                f"setup() did not return within {timeout:g} s",
+                where=str(self._bundle.folder),
+                hint="Start what takes long with ctx.spawn_task.",
+            ) from None
+
+    async def handle(self, message: Message) -> None:
+        """Deliver `message` and wait until the agent has handled it.
+
+        Cancelling this stops the agent's work on it, and first of all what H-Core does for it.
+        Raises AgentCrashed, HandlerFailed.
+        """
+        msg_id = message.header.msg_id
+        if self._has_ended or self._writer is None:
+            raise AgentCrashed(f"{self._bundle.agent_id} has ended")
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._handling[msg_id] = future
+        try:
+            self._send(frames.Deliver(message=message))
+            await asyncio.shield(future)
+        except asyncio.CancelledError:
+            self._abandon_calls_of(msg_id)
+            self._send(frames.Cancel(msg_id=msg_id))
+            with suppress(HairemError, TimeoutError):
+                await asyncio.wait_for(future, _CANCEL_SECONDS)
+            if not future.done():
+                self._logger.error("does not let go of a cancelled message; ending it")
+                self.kill()
+            raise
+        finally:
+            del self._handling[msg_id]
+
+    async def stop(self, grace: float = 6.0) -> None:
+        """Ask the agent to finish and tear down; kill it after `grace` seconds."""
+        self._stopping = True
+        if self._child is None:
+            return
+        self._send(frames.Stop())
+        try:
+            await asyncio.wait_for(asyncio.shield(self._child.ended), grace)
+        except TimeoutError:
+            self._logger.warning("did not stop within %g s; killed", grace)
+            self.kill()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self._child is not None and not self._child.ended.done():
+            with suppress(ProcessLookupError):
+                os.kill(self._child.pid, 9)
+
+    def _send(self, frame: Any) -> None:
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(frames.encode(frame))
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        reason = ""
+        try:
+            while True:
+                self._take(await frames.read_to_host(reader))
+        except EOFError:
+            pass
+        except frames.FrameError as err:
+            reason = f"broke the protocol: {err}"
+            self.kill()
+        await self._ended(reason)
+
+    def _take(self, frame: Any) -> None:
+        match frame:
+            case frames.Call():
+                call = frame
+                task = asyncio.create_task(self._carry_out(call), name=f"call {call.method}")
+                self._calls[call.call] = (call.cause, task)
+                task.add_done_callback(lambda _: self._calls.pop(call.call, None))
+            case frames.Abandon(call=number):
+                if number in self._calls:
+                    self._calls[number][1].cancel()
+            case frames.Done(msg_id=msg_id):
+                self._settle(msg_id, None)
+            case frames.Failed(msg_id=msg_id, code=code, error=error, traceback=trace):
+                if code == AgentFailed.code:
+                    self._logger.error("failed: %s\n%s", error, trace)
+                self._settle(msg_id, HandlerFailed(code, error))
+            case frames.Log(level=level, text=text):
+                self._last_words.append(text)
+                self._logger.log(level, "%s", text)
+            case frames.Ready():
+                if not self._ready.done():
+                    self._ready.set_result(None)
+            case frames.StartFailed(error=error, traceback=trace):
+                self._logger.error("does not start: %s\n%s", error, trace)
+                if not self._ready.done():
+                    self._ready.set_exception(BundleError(error, where=str(self._bundle.folder)))
+
+    def _settle(self, msg_id: UUID, error: HairemError | None) -> None:
+        future = self._handling.get(msg_id)
+        if future is None or future.done():
+            return
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+    async def _carry_out(self, call: frames.Call) -> None:
+        try:
+            if call.method in _STREAMED:
+                async with aclosing(self._services.iterate(call.method, call.arguments)) as items:
+                    async for item in items:
+                        self._send(frames.Item(call=call.call, value=_jsonable(item)))
+                value = None
+            else:
+                value = await self._services.call(call.method, call.arguments, call.cause)
+            self._send(frames.Result(call=call.call, value=_jsonable(value)))
+        except HairemError as err:
+            self._send(frames.Refused(call=call.call, code=err.code, error=str(err)))
+        except Exception as err:  # noqa: BLE001 - the edge: told to the agent, never to its neighbours
+            self._logger.exception("%s failed inside H-Core", call.method)
+            self._send(frames.Refused(call=call.call, code="internal", error=type(err).__name__))
+
+    def _abandon_calls_of(self, msg_id: UUID) -> None:
+        for cause, task in list(self._calls.values()):
+            if cause == msg_id:
+                task.cancel()
+
+    async def _read_output(self, descriptor: int) -> None:
+        reader = asyncio.StreamReader(limit=2**16)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0)
+        )
+        try:
+            while chunk := await reader.read(4096):
+                for line in chunk.decode(errors="replace").splitlines():
+                    self._last_words.append(line)
+                    self._logger.info("%s", line)
+        finally:
+            transport.close()
+
+    async def _ended(self, reason: str) -> None:
+        assert self._child is not None
+        assert self._writer is not None
+        self._has_ended = True
+        self._writer.close()
+        try:
+            status = await asyncio.wait_for(asyncio.shield(self._child.ended), 5)
+        except TimeoutError:
+            self.kill()
+            status = -9
+        reason = reason or _describe_status(status)
+        for _, task in list(self._calls.values()):
+            task.cancel()
+        if not self._ready.done():
+            self._ready.set_exception(BundleError(f"ended while starting: {reason}"))
+        for future in self._handling.values():
+            if not future.done():
+                future.set_exception(AgentCrashed(f"{self._bundle.agent_id} {reason}"))
+        if not self._stopping:
+            self._on_end(reason)
+
+
+def _describe_status(status: int) -> str:
+    if status < 0:
+        return f"was killed by signal {-status}"
+    return f"ended with exit code {status}"
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_none=True)
+    return to_jsonable_python(value)

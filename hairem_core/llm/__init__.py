@@ -1,0 +1,1 @@
+"""Language models: the LiteLLM gateway, and the offline brain for a house without one."""

@@ -1,0 +1,230 @@
+"""LiteLLM behind one small class: loaded late, kept quiet, its errors made ours.
+
+LiteLLM takes seconds and some 150 MB to import, so nothing here imports it before `load` is called.
+It is held as `Any`: its own annotations cost a type checker minutes.
+Source: https://docs.litellm.ai/docs/completion/input and
+https://docs.litellm.ai/docs/exception_mapping.
+"""
+
+import importlib
+import logging
+import os
+import re
+from typing import Any
+
+from hairem_core.config import ModelTarget
+from hairem_core.llm.errors import (
+    ModelError,
+    ModelInterruptedError,
+    ModelRefusedError,
+    ModelRubbishError,
+    ModelTimeoutError,
+    ModelUnreachableError,
+)
+
+_NOISY_LOGGERS = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "openai", "httpx", "httpcore")
+_EXCERPT = 240
+"""Characters of a provider's own words that an error quotes."""
+_SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD)$")
+_SHORTEST_SECRET = 8
+"""A shorter value is a placeholder such as "none", and would blot out ordinary words."""
+_KEY_SHAPES = re.compile(r"\b(?:sk|pk|rk|gsk|xai|AIza)[-_A-Za-z0-9*]{8,}")
+_PREFIXES = re.compile(r"(?:litellm\.\w+: |\w+(?:Error|Exception): |\w+Exception - )+")
+
+
+class LiteLlm:
+    """LiteLLM, loaded and set up. Make it with `load`, in a thread."""
+
+    def __init__(self) -> None:
+        # Both are read at import: the price map would be fetched from the network, and a .env file
+        # of the current folder would be loaded into this process's environment.
+        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+        os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
+        self._litellm: Any = importlib.import_module("litellm")
+        self._openai: Any = importlib.import_module("openai")
+        self._httpx: Any = importlib.import_module("httpx")
+        # Imported by LiteLLM at the first request, where a person would wait for it.
+        importlib.import_module("openai.resources.chat.completions")
+        self._litellm.telemetry = False
+        self._litellm.suppress_debug_info = True
+        self._litellm.disable_streaming_logging = True
+        self._litellm.disable_hf_tokenizer_download = True
+        # What goes wrong is raised; and some of them log addresses with keys in the query.
+        for name in _NOISY_LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        self.errors: tuple[type[Exception], ...] = (
+            self._openai.OpenAIError,
+            self._httpx.HTTPError,
+            OSError,
+            ValueError,
+        )
+        """What `open` and the stream that it returns raise."""
+
+    def warm_up(self, model: str) -> None:
+        """Pay the costs of a first request without making one: imports and clients."""
+        try:
+            self._litellm.completion(
+                model=model, messages=[{"role": "user", "content": "-"}], mock_response="-"
+            )
+        except self.errors:
+            # A name that LiteLLM does not know is reported by the first real request.
+            return
+
+    async def open(
+        self,
+        target: ModelTarget,
+        messages: list[dict[str, Any]],
+        tools: list[dict[str, Any]],
+        *,
+        timeout: float,
+    ) -> Any:
+        """Return an asynchronous iterator of chunks, with `aclose`. Raises one of `errors`."""
+        options: dict[str, Any] = {}
+        if target.api_key is not None:
+            options["api_key"] = target.api_key.get_secret_value()
+        elif target.api_base and "OPENAI_API_KEY" not in os.environ and _speaks_openai(target):
+            # Servers at home have no key, but OpenAI's client insists on one.
+            options["api_key"] = "none"
+        if target.api_base:
+            options["api_base"] = target.api_base
+        if target.temperature is not None:
+            options["temperature"] = target.temperature
+        if target.max_tokens is not None:
+            options["max_tokens"] = target.max_tokens
+        if tools:
+            options["tools"] = tools
+        return await self._litellm.acompletion(
+            model=target.model,
+            messages=messages,
+            stream=True,
+            stream_options={"include_usage": True},
+            timeout=timeout,
+            # Trying again is the gateway's business, which knows what was already said.
+            max_retries=0,
+            num_retries=0,
+            drop_params=True,
+            # With tools, LiteLLM looks for MCP servers first, which needs a package that is not
+            # there and half of its proxy.
+            _skip_mcp_handler=True,
+            **options,
+        )
+
+    def translate(
+        self, err: Exception, target: ModelTarget, *, begun: bool
+    ) -> tuple[ModelError, Exception | None]:
+        """Return our error for one of `errors`, and the cause that it may show.
+
+        The cause is None where its text holds a secret. `begun` says that the answer had begun.
+        """
+        chain = _chain(err)
+        status = self._status(chain)
+        text = self._text(chain)
+        shown = redact(text, target)
+        kind, hint = self._classify(chain, status, begun=begun)
+        failure = kind(
+            f"{_SAYS[kind]}{f' (HTTP {status})' if status else ''}: {shown}",
+            where=target.model,
+            hint=hint,
+        )
+        leaks = any(redact(str(each), target) != str(each) for each in chain)
+        return failure, None if leaks else err
+
+    async def close(self) -> None:
+        """Close the HTTP clients that LiteLLM keeps."""
+        await self._litellm.close_litellm_async_clients()
+        self._litellm.in_memory_llm_clients_cache.flush_cache()
+
+    def _classify(
+        self, chain: list[BaseException], status: int | None, *, begun: bool
+    ) -> tuple[type[ModelError], str]:
+        if any(isinstance(each, ValueError) and "JSON" in type(each).__name__ for each in chain):
+            return ModelRubbishError, "Ask again; if it stays, look at the model server's own log."
+        if begun:
+            return ModelInterruptedError, "Ask again."
+        timeouts = (TimeoutError, self._httpx.TimeoutException, self._openai.APITimeoutError)
+        if status in (408, 504) or any(isinstance(each, timeouts) for each in chain):
+            return ModelTimeoutError, "Look at the model server's load, or raise its timeout."
+        if status is not None and status >= 500:
+            return ModelUnreachableError, "Look at the model server's own log."
+        no_network = (OSError, self._httpx.TransportError)
+        if any(isinstance(each, no_network) for each in chain):
+            return ModelUnreachableError, "Check that the model server runs, and llm.chat.api_base."
+        if status is None:
+            status = getattr(chain[0], "status_code", None)
+        if status is not None and 400 <= status < 500:
+            return ModelRefusedError, _REFUSALS.get(status, "Check the llm section.")
+        return ModelUnreachableError, "Look at the model server's own log."
+
+    def _status(self, chain: list[BaseException]) -> int | None:
+        """Return the HTTP status that the server sent, or None: LiteLLM invents some."""
+        for each in reversed(chain):
+            if isinstance(each, self._httpx.HTTPStatusError):
+                return int(each.response.status_code)
+        return None
+
+    def _text(self, chain: list[BaseException]) -> str:
+        """Return what the provider, or else the network, says."""
+        text = _PREFIXES.sub("", str(getattr(chain[0], "message", "") or chain[0]))
+        text = text.partition(" Original exception:")[0]
+        network = [each for each in chain if isinstance(each, OSError) and str(each)]
+        if network:
+            text = f"{text.rstrip('.')}: {network[-1]}"
+        text = " ".join(text.split()).rstrip(".")
+        return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
+
+
+_SAYS: dict[type[ModelError], str] = {
+    ModelRubbishError: "what came is not the protocol",
+    ModelInterruptedError: "the answer broke off",
+    ModelTimeoutError: "no answer in time",
+    ModelUnreachableError: "the model server does not answer as it should",
+    ModelRefusedError: "the provider refused",
+}
+_REFUSALS = {
+    400: "Check the model's name in llm.chat.model, and that it can do what was asked.",
+    401: "Check llm.chat.api_key, or the environment variable of this provider.",
+    402: "Check the account at the provider.",
+    403: "Check what this key is allowed at the provider.",
+    404: "Check the model's name in llm.chat.model, and llm.chat.api_base.",
+    413: "The prompt is too long for this model.",
+    422: "Check the model's name in llm.chat.model, and that it can do what was asked.",
+    429: "Wait, or check the quota at the provider.",
+}
+
+
+def load() -> LiteLlm:
+    """Return LiteLLM, loaded. Takes seconds: call it in a thread."""
+    return LiteLlm()
+
+
+def redact(text: str, target: ModelTarget) -> str:
+    """Return `text` without keys: the target's, those in the environment, and what looks like one.
+
+    Providers repeat a wrong key in their answer, and some error messages hold whole addresses.
+    """
+    secrets = {value for name, value in os.environ.items() if _SECRET_NAME.search(name)}
+    if target.api_key is not None:
+        secrets.add(target.api_key.get_secret_value())
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "***")
+    return _KEY_SHAPES.sub("***", text)
+
+
+def _speaks_openai(target: ModelTarget) -> bool:
+    provider, slash, _ = target.model.partition("/")
+    return not slash or provider in ("openai", "custom_openai")
+
+
+def _chain(err: BaseException) -> list[BaseException]:
+    """Return an exception and what led to it, outermost first."""
+    chain: list[BaseException] = []
+    each: BaseException | None = err
+    while each is not None and each not in chain:
+        chain.append(each)
+        # LiteLLM keeps the provider's error here, apart from the chain.
+        original = getattr(each, "original_exception", None)
+        each = each.__cause__ or each.__context__
+        if each is None and isinstance(original, BaseException):
+            each = original
+    return chain

@@ -1,0 +1,50 @@
+"""What an agent's author imports. It needs nothing but pydantic."""
+
+from hairem_core.sdk.agent import BaseAgent
+from hairem_core.sdk.chat import ChatMessage, ChatRequest, Delta, ToolCall, ToolResult, ToolSpec
+from hairem_core.sdk.context import AgentContext
+from hairem_core.sdk.errors import AgentError, PermissionDenied, RemoteError, ToolError
+from hairem_core.sdk.message import (
+    CREW,
+    Header,
+    Message,
+    MessageType,
+    Metadata,
+    Payload,
+    Priority,
+    Topic,
+)
+from hairem_core.sdk.persona import Persona
+from hairem_core.sdk.recollection import Recollection
+from hairem_core.sdk.tools import tool
+from hairem_core.sdk.turn import Turn
+from hairem_core.sdk.utterance import Device, Utterance
+
+__all__ = [
+    "CREW",
+    "AgentContext",
+    "AgentError",
+    "BaseAgent",
+    "ChatMessage",
+    "ChatRequest",
+    "Delta",
+    "Device",
+    "Header",
+    "Message",
+    "MessageType",
+    "Metadata",
+    "Payload",
+    "PermissionDenied",
+    "Persona",
+    "Priority",
+    "Recollection",
+    "RemoteError",
+    "ToolCall",
+    "ToolError",
+    "ToolResult",
+    "ToolSpec",
+    "Topic",
+    "Turn",
+    "Utterance",
+    "tool",
+]

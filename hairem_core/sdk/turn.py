@@ -1,0 +1,148 @@
+"""Answering a person: prompt, model, tools, until the answer is whole."""
+
+from datetime import datetime
+
+from hairem_core.sdk.chat import ChatMessage, ChatRequest, ToolCall, ToolResult, ToolSpec
+from hairem_core.sdk.context import AgentContext
+from hairem_core.sdk.errors import AgentError
+from hairem_core.sdk.message import Message, MessageType, Topic
+from hairem_core.sdk.recollection import Recollection
+from hairem_core.sdk.tools import Toolbox
+from hairem_core.sdk.utterance import Utterance
+
+MAX_TOOL_ROUNDS = 10
+"""As many as Home Assistant allows in one turn."""
+
+_ADDRESS_WORDS = {
+    "en": "You are talking with {name}.",
+    "fr": "Tu parles avec {name}.",
+}
+_ROOM_WORDS = {
+    "en": "They speak to you in this room: {area}.",
+    "fr": "On te parle dans cette pièce : {area}.",
+}
+_LANGUAGE_WORDS = {
+    "en": "Answer in English.",
+    "fr": "Réponds en français.",
+}
+
+
+class Turn:
+    """One utterance and what an agent does about it."""
+
+    def __init__(self, ctx: AgentContext, message: Message, *, toolbox: Toolbox) -> None:
+        self._ctx = ctx
+        self._message = message
+        self._toolbox = toolbox
+        self.utterance = Utterance.of(message)
+        self.language = ctx.persona.language_for(self.utterance.language)
+        self._said: list[str] = []
+
+    async def run(self, *, extra_instructions: str = "") -> str:
+        """Answer, streaming; return the whole text.
+
+        Raises RemoteError when the model fails, AgentError when it never stops calling tools.
+        """
+        messages = await self.prompt(extra_instructions)
+        tools = [*self._toolbox.specs, *self.utterance.tools]
+        for _ in range(MAX_TOOL_ROUNDS + 1):
+            text, calls = await self._ask_model(messages, tools)
+            if text.strip():
+                self._said.append(text.strip())
+            if not calls:
+                return await self._finish()
+            messages.append(ChatMessage(role="assistant", content=text, tool_calls=calls))
+            messages += [_as_message(result) for result in await self._use_tools(calls)]
+        raise AgentError(f"the model asked for tools {MAX_TOOL_ROUNDS + 1} times without an answer")
+
+    async def prompt(self, extra_instructions: str = "") -> list[ChatMessage]:
+        """Return the messages that the model is given."""
+        ctx, said = self._ctx, self._message.payload.content
+        recent = await self._recent()
+        known = {message.content for message in recent}
+        recalled = [
+            each
+            for each in await ctx.memory.recall(said, exclude={self._message.header.msg_id})
+            if each.content not in known
+        ]
+        messages = [
+            ChatMessage(role="system", name="persona", content=self._who_and_where()),
+        ]
+        if instructions := "\n".join(filter(None, (extra_instructions, self.utterance.instructions))):
+            messages.append(ChatMessage(role="system", name="instructions", content=instructions))
+        if recalled:
+            lines = "\n".join(_as_line(each) for each in sorted(recalled, key=lambda each: each.at))
+            messages.append(ChatMessage(role="system", name="memory", content=lines))
+        return [*messages, *recent, ChatMessage(role="user", content=said)]
+
+    async def _recent(self) -> list[ChatMessage]:
+        """Return what was said just before: as the client knows it, else from memory."""
+        if self.utterance.history:
+            return self.utterance.history
+        turns = await self._ctx.memory.recent(conversation_id=self._message.header.conversation_id)
+        mine = self._message.header.msg_id
+        return [
+            ChatMessage(role=each.role, content=each.content)
+            for each in turns
+            if each.event_id != mine
+        ]
+
+    def _who_and_where(self) -> str:
+        words = [self._ctx.persona.prompt(self.language), _LANGUAGE_WORDS[self.language]]
+        if name := self.utterance.speaker_name:
+            words.append(_ADDRESS_WORDS[self.language].format(name=name))
+        if self.utterance.device and (area := self.utterance.device.area):
+            words.append(_ROOM_WORDS[self.language].format(area=area))
+        return "\n".join(words)
+
+    async def _ask_model(
+        self, messages: list[ChatMessage], tools: list[ToolSpec]
+    ) -> tuple[str, list[ToolCall]]:
+        request = ChatRequest(messages=messages, tools=tools, language=self.language)
+        pieces: list[str] = []
+        calls: list[ToolCall] = []
+        async for delta in self._ctx.llm.stream(request):
+            if delta.tool_calls:
+                calls += delta.tool_calls
+            elif delta.thinking:
+                await self._emit(Topic.AGENT_NOTE, delta.thinking)
+            elif delta.content:
+                # Words of a second round must not stick to those of the first.
+                gap = " " if self._said and not pieces else ""
+                pieces.append(delta.content)
+                await self._emit(Topic.NARRATIVE_TEXT, gap + delta.content)
+        return "".join(pieces), calls
+
+    async def _emit(self, topic: Topic, content: str) -> None:
+        await self._ctx.bus.answer(
+            self._message, topic=topic, type=MessageType.STREAM, content=content
+        )
+
+    async def _use_tools(self, calls: list[ToolCall]) -> list[ToolResult]:
+        results = {
+            call.id: await self._toolbox.call(call) for call in calls if call.name in self._toolbox
+        }
+        if outside := [call for call in calls if call.id not in results]:
+            for result in await self._ctx.home.call_tools(self._message, outside):
+                results[result.id] = result
+        return [results[call.id] for call in calls]
+
+    async def _finish(self) -> str:
+        text = " ".join(self._said)
+        await self._ctx.bus.answer(
+            self._message,
+            topic=Topic.NARRATIVE_TEXT,
+            content=text,
+            data={"continue_conversation": text.endswith("?")},
+        )
+        return text
+
+
+def _as_message(result: ToolResult) -> ChatMessage:
+    body = result.model_dump_json(include={"error"} if result.error else {"data"})
+    return ChatMessage(role="tool", name=result.name, tool_call_id=result.id, content=body)
+
+
+def _as_line(each: Recollection) -> str:
+    local: datetime = each.at.astimezone()
+    return f"- {local:%Y-%m-%d %H:%M} {each.speaker}: {' '.join(each.content.split())}"

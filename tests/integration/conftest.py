@@ -1,0 +1,112 @@
+"""A Home Assistant with the integration in it, and the other end of its bridge."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from homeassistant.components.conversation import ConversationResult, async_converse
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import CONF_HOST, CONF_LLM_HASS_API, CONF_PORT, CONF_TOKEN
+from homeassistant.core import Context, HomeAssistant
+from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.hairem.const import DOMAIN
+from tests.integration.bridge_server import SERVER_ID, TOKEN, BridgeServer
+
+
+HERE = Path(__file__).parent
+NOT_OURS = (
+    # Home Assistant keys its web application by strings, for integrations of old.
+    "ignore:It is recommended to use web.AppKey:aiohttp.web_exceptions.NotAppKeyWarning",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let pass, of all warnings, those of Home Assistant about itself."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            for warning in NOT_OURS:
+                item.add_marker(pytest.mark.filterwarnings(warning))
+
+
+@pytest.fixture(autouse=True)
+def sockets(socket_enabled: None) -> None:
+    """Let tests open sockets, to loopback only: the bridge is a real one."""
+
+
+@pytest.fixture(autouse=True)
+async def home(hass: HomeAssistant, enable_custom_integrations: None) -> None:
+    """Set up what conversation needs of Home Assistant."""
+    assert await async_setup_component(hass, "homeassistant", {})
+    assert await async_setup_component(hass, "conversation", {})
+
+
+@pytest.fixture
+async def bridge() -> AsyncGenerator[BridgeServer]:
+    """Return H-Core's end of the bridge. Fails the test if its client breaks the protocol."""
+    server = BridgeServer()
+    await server.start()
+    yield server
+    await server.stop()
+    assert server.offences == []
+
+
+@pytest.fixture
+def entry(hass: HomeAssistant, bridge: BridgeServer) -> MockConfigEntry:
+    """Return a config entry for that H-Core, known to Home Assistant, not set up."""
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        title="Maison",
+        unique_id=SERVER_ID,
+        data={CONF_HOST: "127.0.0.1", CONF_PORT: bridge.port, CONF_TOKEN: TOKEN},
+        options={CONF_LLM_HASS_API: ["assist"]},
+    )
+    entry.add_to_hass(hass)
+    return entry
+
+
+@pytest.fixture
+async def loaded(hass: HomeAssistant, entry: MockConfigEntry) -> AsyncGenerator[MockConfigEntry]:
+    """Return the config entry, set up. It is unloaded after the test."""
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    yield entry
+    if entry.state is ConfigEntryState.LOADED:
+        assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+type Ask = Callable[..., Awaitable[ConversationResult]]
+
+
+@pytest.fixture
+def ask(hass: HomeAssistant, loaded: MockConfigEntry) -> Ask:
+    """Return what says a sentence to an agent, as Home Assistant's own API does."""
+
+    async def ask(text: str, agent: str = "renarde", **details: Any) -> ConversationResult:
+        return await async_converse(
+            hass,
+            text=text,
+            conversation_id=details.pop("conversation_id", None),
+            context=details.pop("context", Context()),
+            language=details.pop("language", "en"),
+            agent_id=f"conversation.{agent}",
+            **details,
+        )
+
+    return ask
+
+
+async def eventually(condition: Callable[[], bool], within: float = 3.0) -> None:
+    """Return as soon as `condition` holds; fail after `within` seconds."""
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def spoken(result: ConversationResult) -> str:
+    """Return what a person hears."""
+    speech: str = result.response.speech["plain"]["speech"]
+    return speech

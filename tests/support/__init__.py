@@ -1,0 +1,1 @@
+"""Doubles for what cannot be had in a test, each saying what it stands for."""
