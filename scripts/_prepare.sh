@@ -51,7 +51,7 @@ redis_is_recent() {
 pip_install() {
   local target=$1 wheel work
   if python3 -m pip --version >/dev/null 2>&1; then
-    python3 -m pip install -q --disable-pip-version-check --target "$target" uv
+    python3 -m pip install -q --disable-pip-version-check --root-user-action ignore --target "$target" uv
     return
   fi
   command -v apt-get >/dev/null || return 1
@@ -61,10 +61,13 @@ pip_install() {
   if apt-get "${apt[@]}" update >&2 && ( cd "$work" && apt-get "${apt[@]}" download python3-pip-whl >&2 ) &&
      dpkg -x "$work"/python3-pip-whl_*.deb "$work/tree"; then
     wheel=$(find "$work/tree" -name 'pip-*.whl' | head -n 1)
-    python3 "$wheel/pip" install -q --disable-pip-version-check --target "$target" uv || { rm -rf "$work"; return 1; }
+    python3 "$wheel/pip" install -q --disable-pip-version-check --root-user-action ignore --target "$target" uv || { rm -rf "$work"; return 1; }
   fi
   rm -rf "$work"
 }
+
+# A network with a certificate authority of its own has told the system about it, not uv.
+if [ -s /etc/ssl/certs/ca-certificates.crt ]; then export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS-1} UV_NATIVE_TLS=${UV_NATIVE_TLS-1}; fi
 
 find_uv() {
   if command -v uv >/dev/null && uv --version >/dev/null 2>&1; then UV=$(command -v uv); return; fi

@@ -1,8 +1,8 @@
 """Print how many tests passed and failed, summed over JUnit reports: `N passed, N failed`."""
 
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
-from xml.etree import ElementTree
 
 
 def count(reports: list[Path]) -> tuple[int, int]:
@@ -14,8 +14,8 @@ def count(reports: list[Path]) -> tuple[int, int]:
     passed = failed = 0
     for report in reports:
         try:
-            suites = ElementTree.parse(report).getroot().iter("testsuite")  # noqa: S314 - our own
-        except OSError, ElementTree.ParseError:
+            suites = ET.parse(report).getroot().iter("testsuite")  # noqa: S314 - our own
+        except OSError, ET.ParseError:
             failed += 1
             continue
         for suite in suites:

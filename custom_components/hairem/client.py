@@ -14,7 +14,14 @@ from homeassistant.util.json import JSON_DECODE_EXCEPTIONS, json_loads
 from yarl import URL
 
 from .const import LOGGER
-from .errors import BridgeError, CannotConnect, CommandFailed, InvalidAuth, InvalidFrame, UnsupportedSchema
+from .errors import (
+    BridgeError,
+    CannotConnect,
+    CommandFailed,
+    InvalidAuth,
+    InvalidFrame,
+    UnsupportedSchema,
+)
 from .models import (
     SCHEMA_VERSION,
     AgentsEvent,
@@ -106,10 +113,11 @@ class BridgeClient:
         except (aiohttp.ClientError, OSError, ValueError) as err:
             raise CannotConnect(f"No connection to H-Core at {self.address}: {err}") from err
         self._websocket = websocket
+        reader = asyncio.create_task(self._read(websocket), name="hairem bridge, incoming")
         self._tasks = [
-            asyncio.create_task(self._read(websocket), name="hairem bridge, incoming"),
+            reader,
             asyncio.create_task(self._write(websocket), name="hairem bridge, outgoing"),
-            asyncio.create_task(self._beat(websocket), name="hairem bridge, heartbeat"),
+            asyncio.create_task(self._beat(reader), name="hairem bridge, heartbeat"),
         ]
         return server
 
@@ -242,15 +250,14 @@ class BridgeClient:
                 # The reader learns of it too, and tells everyone who waits.
                 return
 
-    async def _beat(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _beat(self, reader: asyncio.Task[None]) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT)
             try:
                 await self.ping()
             except BridgeError as err:
                 LOGGER.warning("Giving up the connection to %s: %s", self.address, err)
-                # Done by another task, because the reader's end is the end of this one.
-                self._closing = asyncio.create_task(websocket.close(), name="hairem bridge, end")
+                reader.cancel()
                 return
 
     def _dispatch(self, frame: dict[str, Any]) -> None:

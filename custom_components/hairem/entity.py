@@ -56,9 +56,9 @@ class HairemEntity(Entity):
         await super().async_added_to_hass()
         self.async_on_remove(self.coordinator.async_add_listener(self._async_handle_update))
         # Agents may change, or leave, between an entity's making and this moment; adding the entity
-        # of one that left has made its device anew.
+        # of one that left has made its device anew. It can only be removed once it is added.
         if not self._async_take_over():
-            self.coordinator.async_sync_devices()
+            self.hass.loop.call_soon(self.coordinator.async_sync_devices)
 
     @callback
     def _async_handle_update(self) -> None:

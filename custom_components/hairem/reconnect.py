@@ -65,6 +65,7 @@ class ReconnectLogic[LinkT: Link]:
         on_down: Callable[[], None],
         on_up: Callable[[], None],
         chance: Callable[[], float] = random.random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Keep what opens a link, and whom to tell once per outage that it is down, and up again.
 
@@ -74,6 +75,7 @@ class ReconnectLogic[LinkT: Link]:
         self._on_down = on_down
         self._on_up = on_up
         self._chance = chance
+        self._sleep = sleep
         self._statistics = ReconnectStatistics()
 
     def statistics(self) -> ReconnectStatistics:
@@ -101,7 +103,7 @@ class ReconnectLogic[LinkT: Link]:
     async def _reopen(self, down_since: float) -> LinkT:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(reconnect_delay(loop.time() - down_since, self._chance()))
+            await self._sleep(reconnect_delay(loop.time() - down_since, self._chance()))
             try:
                 return await self._open_link()
             except CannotConnect as err:

@@ -39,12 +39,16 @@ async def check_server(client: Redis) -> str:
     version = str(info.get("redis_version", "0"))
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers < MINIMUM_VERSION:
-        raise RedisTooOld(
-            f"Redis {version} is too old",
-            where=describe(client),
-            hint="hAIrem needs Redis 7.0 or later; leave redis.url empty for a private one.",
-        )
+        raise _too_old(client, version)
     return version
+
+
+def _too_old(client: Redis, version: str) -> RedisTooOld:
+    return RedisTooOld(
+        f"Redis {version} is too old",
+        where=describe(client),
+        hint="hAIrem needs Redis 7.0 or later; leave redis.url empty for a private one.",
+    )
 
 
 @asynccontextmanager
@@ -65,6 +69,9 @@ async def outage_is_unavailable(client: Redis) -> AsyncIterator[None]:
             hint="Start it, or mend redis.url in config/system.yaml.",
         ) from err
     except RedisError as err:
+        if "HELLO" in str(err):
+            # The first command of every connection; servers before 6 do not know it.
+            raise _too_old(client, "before 6") from err
         raise BusUnavailable(
             f"Redis refuses: {err}", where=describe(client), hint="See the log of Redis."
         ) from err

@@ -37,21 +37,19 @@ _LEVEL_OF = (
     r"(?:la |le )?(?:luminosit[ée]|niveau|position|vitesse|temp[ée]rature) "
     r"(?=de |du |des |d'))"
 )
-_SENTENCES: list[tuple[Action, re.Pattern[str]]] = [
-    (action, re.compile(pattern, re.IGNORECASE))
-    for action, pattern in (
-        ("temperature", rf"{_SET} {_LEVEL_OF}?(?P<target>.+?) {_TO} {_NUMBER}{_DEGREES}"),
-        ("level", rf"{_SET} {_LEVEL_OF}?(?P<target>.+?) {_TO} {_NUMBER}{_PERCENT}"),
-        ("on", r"(?:turn|switch|put) on (?P<target>.+)"),
-        ("off", r"(?:turn|switch|put) off (?P<target>.+)"),
-        ("on", r"(?:turn|switch|put) (?P<target>.+) on"),
-        ("off", r"(?:turn|switch|put) (?P<target>.+) off"),
-        ("on", r"(?:allume[rz]?|active[rz]?|mets en marche|mettre en marche) (?P<target>.+)"),
-        ("off", r"(?:[ée]tei(?:ns|nds|ndre|gne[rz])|d[ée]sactive[rz]?|coupe[rz]?) (?P<target>.+)"),
-        ("open", r"(?:open|ouvre[rz]?|ouvrir) (?P<target>.+)"),
-        ("close", r"(?:close|shut|ferme[rz]?|fermer) (?P<target>.+)"),
-    )
-]
+_PATTERNS: tuple[tuple[Action, str], ...] = (
+    ("temperature", rf"{_SET} {_LEVEL_OF}?(?P<target>.+?) {_TO} {_NUMBER}{_DEGREES}"),
+    ("level", rf"{_SET} {_LEVEL_OF}?(?P<target>.+?) {_TO} {_NUMBER}{_PERCENT}"),
+    ("on", r"(?:turn|switch|put) on (?P<target>.+)"),
+    ("off", r"(?:turn|switch|put) off (?P<target>.+)"),
+    ("on", r"(?:turn|switch|put) (?P<target>.+) on"),
+    ("off", r"(?:turn|switch|put) (?P<target>.+) off"),
+    ("on", r"(?:allume[rz]?|active[rz]?|mets en marche|mettre en marche) (?P<target>.+)"),
+    ("off", r"(?:[ée]tei(?:ns|nds|ndre|gne[rz])|d[ée]sactive[rz]?|coupe[rz]?) (?P<target>.+)"),
+    ("open", r"(?:open|ouvre[rz]?|ouvrir) (?P<target>.+)"),
+    ("close", r"(?:close|shut|ferme[rz]?|fermer) (?P<target>.+)"),
+)
+_SENTENCES = [(action, re.compile(pattern, re.IGNORECASE)) for action, pattern in _PATTERNS]
 _NOUNS = {
     "light": r"lights?|lamps?|lumi[èe]res?|lampes?|[ée]clairages?",
     "cover": r"blinds?|shutters?|curtains?|shades?|covers?|volets?|stores?|rideaux?",
@@ -169,12 +167,10 @@ def _where(target: str, house: House) -> dict[str, Any]:
 def _by_schema(arguments: dict[str, Any], tool: ToolSpec) -> dict[str, Any]:
     """Return the arguments that the tool's schema knows, in the shapes it wants."""
     properties = tool.parameters.get("properties", {})
-    fitting = {}
-    for name, value in arguments.items():
-        if properties and name not in properties:
-            continue
-        kind = properties.get(name, {}).get("type")
-        if isinstance(value, list) and kind == "string":
-            value = value[0]
-        fitting[name] = value
-    return fitting
+    return {
+        name: value[0]
+        if isinstance(value, list) and properties.get(name, {}).get("type") == "string"
+        else value
+        for name, value in arguments.items()
+        if name in properties or not properties
+    }

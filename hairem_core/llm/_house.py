@@ -34,7 +34,7 @@ class House:
                 self.entities += _entities(message.content)
 
     def entity(self, said: str) -> Entity | None:
-        """Return the entity that was meant: by its name, else the one all of whose words were said."""
+        """Return the entity that was meant: by its name, else the one with the very same words."""
         wanted = fold(strip_article(said))
         for entity in self.entities:
             if wanted in {fold(strip_article(name)) for name in entity.names}:

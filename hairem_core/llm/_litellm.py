@@ -23,6 +23,12 @@ from hairem_core.llm.errors import (
 )
 
 _NOISY_LOGGERS = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "openai", "httpx", "httpcore")
+_SWITCHES = {
+    "telemetry": False,
+    "suppress_debug_info": True,
+    "disable_streaming_logging": True,
+    "disable_hf_tokenizer_download": True,
+}
 _EXCERPT = 240
 """Characters of a provider's own words that an error quotes."""
 _SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD)$")
@@ -45,10 +51,8 @@ class LiteLlm:
         self._httpx: Any = importlib.import_module("httpx")
         # Imported by LiteLLM at the first request, where a person would wait for it.
         importlib.import_module("openai.resources.chat.completions")
-        self._litellm.telemetry = False
-        self._litellm.suppress_debug_info = True
-        self._litellm.disable_streaming_logging = True
-        self._litellm.disable_hf_tokenizer_download = True
+        for switch, value in _SWITCHES.items():
+            setattr(self._litellm, switch, value)
         # What goes wrong is raised; and some of them log addresses with keys in the query.
         for name in _NOISY_LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)

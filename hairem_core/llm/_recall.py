@@ -22,17 +22,17 @@ _QUESTION = re.compile(
     r"que|qu'|qui|quand|quel|quelle|quels|quelles|o[uù]|comment|pourquoi|combien|est-ce)\b|\?\s*$",
     re.IGNORECASE,
 )
-_SMALL = frozenset(
-    "a about again all am an and any are as at ask be been can could did do does for from had has "
-    "have how i in is it its know me my of on or our out please recall remember remind said say so "
-    "tell that the their them there they this to told us was we were what when where which who why "
-    "will with you your "
-    "ai aller alors as au aux avec avons c ce ces cet cette combien comment d dans de des dire dis "
-    "dit du elle en es est et etait eu il ils j je l la le les leur m ma mais me mes moi mon n ne "
-    "nos notre nous on ont ou par pas pour pourquoi qu quand que quel quelle quelles quels qui quoi "
-    "rappelle rappelles s sa sais se ses si son sont souviens sur t ta te tes toi ton tu un une va "
-    "vos votre vous y".split()
-)
+_SMALL_WORDS = """
+    a about again all am an and any are as at ask be been can could did do does for from had has
+    have how i in is it its know me my of on or our out please recall remember remind said say so
+    tell that the their them there they this to told us was we were what when where which who why
+    will with you your ai aller alors as au aux avec avons c ce ces cet cette combien comment d
+    dans de des dire dis dit du elle en es est et etait eu il ils j je l la le les leur m ma mais
+    me mes moi mon n ne nos notre nous on ont ou par pas pour pourquoi qu quand que quel quelle
+    quelles quels qui quoi rappelle rappelles s sa sais se ses si son sont souviens sur t ta te
+    tes toi ton tu un une va vos votre vous y
+"""
+_SMALL = frozenset(_SMALL_WORDS.split())
 _STEM = 5
 """Letters by which two words count as one: `anniversaire`, `anniversaires`."""
 
@@ -55,8 +55,8 @@ def statements(messages: Sequence[ChatMessage]) -> list[Remembered]:
                 who = line["who"]
                 by_user = who is None or who.startswith("user:")
                 found.append(Remembered(line["text"], line["at"], by_user=by_user))
-    *before, _ = [each for each in messages if each.role == "user"] or [None]
-    found += [Remembered(each.content) for each in before if each is not None]
+    said = [Remembered(each.content) for each in messages if each.role == "user"]
+    found += said[:-1]
     # What it said itself, and what it was asked before, is not a source.
     return [each for each in found if each.by_user and not is_question(each.text)]
 

@@ -38,7 +38,7 @@ class ModelGateway:
         self._config = config
         self._usage = UsageMeter()
         self._breakers: dict[tuple[str, str | None], CircuitBreaker] = {}
-        self._last_error: dict[tuple[str, str | None], ModelError] = {}
+        self._last_error: dict[tuple[str, str | None], dict[str, str]] = {}
         self._loading: asyncio.Task[_litellm.LiteLlm] | None = None
 
     async def stream(self, agent_id: str, request: ChatRequest) -> AsyncGenerator[Delta]:
@@ -107,10 +107,7 @@ class ModelGateway:
         if breaker is not None:
             described["breaker"] = breaker.state
         if (error := self._last_error.get(_key(chat))) is not None:
-            described |= {
-                "status": "degraded",
-                "error": {"code": error.code, "message": str(error)},
-            }
+            described |= {"status": "degraded", "error": error}
         return described
 
     async def close(self) -> None:
@@ -152,10 +149,11 @@ class ModelGateway:
         """Yield one target's answer, its circuit breaker told how that went."""
         breaker = self._breakers.setdefault(_key(target), CircuitBreaker())
         if not breaker.allow():
+            last = self._last_error.get(_key(target), {}).get("message", "unknown")
             raise ModelUnreachableError(
                 f"left alone for {breaker.retry_in:.0f} s more, after failing repeatedly",
                 where=target.model,
-                hint=f"Its last error was: {self._last_error.get(_key(target), 'unknown')}",
+                hint=f"Its last error was: {last}",
             )
         told = False
         try:
@@ -166,7 +164,7 @@ class ModelGateway:
             self._last_error.pop(_key(target), None)
             told = True
         except ModelError as err:
-            self._last_error[_key(target)] = err.with_traceback(None)
+            self._last_error[_key(target)] = {"code": err.code, "message": str(err)}
             if err.code in _COUNTED:
                 breaker.failed()
                 told = True

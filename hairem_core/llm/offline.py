@@ -36,9 +36,9 @@ _TEXTS = {
     },
     "fr": {
         "no_model": (
-            "Aucun modèle de langage n'est configuré : je sais exécuter des ordres simples, retenir "
-            "et me souvenir, mais pas répondre à cela. Renseignez llm.chat.model dans "
-            "config/system.yaml, ou HAIREM_CHAT_MODEL, pour me rendre plus maligne."
+            "Aucun modèle de langage n'est configuré : je sais exécuter des ordres simples, "
+            "retenir et me souvenir, mais pas répondre à cela. Pour m'apprendre à réfléchir, il "
+            "suffit de renseigner llm.chat.model dans config/system.yaml, ou HAIREM_CHAT_MODEL."
         ),
         "no_tool": "J'ai compris, mais rien ici ne me permet d'agir sur la maison : {target}.",
         "noted": "C'est noté. Je garde ce qu'on me dit, je m'en souviendrai donc : « {what} ».",
@@ -108,8 +108,8 @@ def _speak(said: str, messages: Sequence[ChatMessage], texts: dict[str, str]) ->
         if found := _recall.find(said, known):
             return " ".join(_quote(each, texts) for each in found)
         return texts["nothing"] if _recall.asks_memory(said) else texts["no_model"]
-    if found := _REMEMBER.match(said):
-        return texts["noted"].format(what=found["what"].strip().rstrip("."))
+    if told := _REMEMBER.match(said):
+        return texts["noted"].format(what=told["what"].strip().rstrip("."))
     return texts["no_model"]
 
 

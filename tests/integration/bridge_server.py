@@ -1,10 +1,10 @@
 """A strict stand-in for H-Core's end of the bridge, for tests that need to script the other side.
 
-It is a real WebSocket server on loopback that holds every frame of its client against docs/bridge.md
-and writes down each offence; the `bridge` fixture fails the test if there is one. It stands for what
-an H-Core cannot be made to do on demand: be of another version, talk rubbish, fall silent, or die at
-a chosen moment. That a real H-Core and the integration understand each other is shown by the
-end-to-end tests, which run both.
+It is a real WebSocket server on loopback that holds every frame of its client against
+docs/bridge.md and writes down each offence; the `bridge` fixture fails the test if there is one. It
+stands for what an H-Core cannot be made to do on demand: be of another version, talk rubbish, fall
+silent, or die at a chosen moment. That a real H-Core and the integration understand each other is
+shown by the end-to-end tests, which run both.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from tests.integration.bridge_frames import (
     Unsubscribe,
 )
 
-TOKEN = "hairem_test"  # noqa: S105 - a token of this server alone
+TOKEN = "hairem_test"
 SERVER_ID = "0199a0c4-6d5e-7a3b-8c1d-2f4e6a8b0c1d"
 
 

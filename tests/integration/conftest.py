@@ -1,7 +1,7 @@
 """A Home Assistant with the integration in it, and the other end of its bridge."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.hairem.const import DOMAIN
 from tests.integration.bridge_server import SERVER_ID, TOKEN, BridgeServer
 
-
 HERE = Path(__file__).parent
 NOT_OURS = (
     # Home Assistant keys its web application by strings, for integrations of old.
-    "ignore:It is recommended to use web.AppKey:aiohttp.web_exceptions.NotAppKeyWarning",
+    "ignore::aiohttp.web_exceptions.NotAppKeyWarning",
 )
 
 
@@ -78,7 +77,7 @@ async def loaded(hass: HomeAssistant, entry: MockConfigEntry) -> AsyncGenerator[
         assert await hass.config_entries.async_unload(entry.entry_id)
 
 
-type Ask = Callable[..., Awaitable[ConversationResult]]
+type Ask = Callable[..., Coroutine[Any, Any, ConversationResult]]
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def ask(hass: HomeAssistant, loaded: MockConfigEntry) -> Ask:
 async def eventually(condition: Callable[[], bool], within: float = 3.0) -> None:
     """Return as soon as `condition` holds; fail after `within` seconds."""
     async with asyncio.timeout(within):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - Home Assistant's state has no event to wait for
             await asyncio.sleep(0.005)
 
 

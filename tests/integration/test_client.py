@@ -151,7 +151,6 @@ async def test_agents(client: BridgeClient, bridge: BridgeServer) -> None:
 async def test_a_turn(client: BridgeClient, bridge: BridgeServer) -> None:
     await client.connect()
     async with client.converse(HELLO_RENARDE) as turn:
-        assert client.open_turns == 1
         events = [event async for event in turn]
         assert turn.has_ended
         assert [event async for event in turn] == []
@@ -236,6 +235,8 @@ async def test_leaving_a_turn_cancels_it(client: BridgeClient, bridge: BridgeSer
     await client.connect()
     async with client.converse(HELLO_RENARDE) as turn:
         assert await anext(turn) == Delta("Well")
+        assert client.open_turns == 1
+        assert not turn.has_ended
     await asyncio.wait_for(bridge.turns[0].cancelled.wait(), 1)
     assert client.open_turns == 0
     await client.ping()
@@ -431,3 +432,21 @@ async def test_sending_into_a_connection_that_is_dying(
     bridge.abort()
     with pytest.raises(CannotConnect):
         await ping
+
+
+async def test_a_core_that_hangs_is_given_up(
+    client: BridgeClient,
+    bridge: BridgeServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(client_module, "HEARTBEAT", 0.02)
+    monkeypatch.setattr(client_module, "COMMAND_TIMEOUT", 0.05)
+    await client.connect()
+    await eventually(lambda: len(bridge.commands) > 2)
+    assert client.is_connected
+    bridge.mute = {"ping"}
+    async with asyncio.timeout(1):
+        await client.wait_closed()
+    assert not client.is_connected
+    assert "Giving up the connection to 127.0.0.1" in caplog.text

@@ -43,18 +43,15 @@ class Opener:
         return self.links[-1]
 
 
-@pytest.fixture
-def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Return what was waited between tries; the waits themselves take no time."""
-    waits: list[float] = []
-    sleep = asyncio.sleep
+class Sleep:
+    """Writes down what was waited, and takes no time over it."""
 
-    async def skip(delay: float) -> None:
-        waits.append(delay)
-        await sleep(0)
+    def __init__(self) -> None:
+        self.delays: list[float] = []
 
-    monkeypatch.setattr("custom_components.hairem.reconnect.asyncio.sleep", skip)
-    return waits
+    async def __call__(self, delay: float) -> None:
+        self.delays.append(delay)
+        await asyncio.sleep(0)
 
 
 def nothing() -> None:
@@ -65,8 +62,11 @@ def logic(
     opener: Opener,
     on_down: Callable[[], None] = nothing,
     on_up: Callable[[], None] = nothing,
+    sleep: Sleep | None = None,
 ) -> ReconnectLogic[FakeLink]:
-    return ReconnectLogic(opener, on_down=on_down, on_up=on_up, chance=lambda: 0)
+    return ReconnectLogic(
+        opener, on_down=on_down, on_up=on_up, chance=lambda: 0, sleep=sleep or Sleep()
+    )
 
 
 async def settle() -> None:
@@ -98,11 +98,12 @@ def test_chance_only_shortens_a_wait(chance: float) -> None:
     assert full * (1 - JITTER) <= reconnect_delay(100, chance) <= full
 
 
-async def test_tells_down_and_up_once_per_outage(slept: list[float]) -> None:
+async def test_tells_down_and_up_once_per_outage() -> None:
     told: list[str] = []
     opener = Opener(*[CannotConnect("refused")] * 3)
     first = FakeLink()
-    reconnect = logic(opener, lambda: told.append("down"), lambda: told.append("up"))
+    sleep = Sleep()
+    reconnect = logic(opener, lambda: told.append("down"), lambda: told.append("up"), sleep)
     task = asyncio.create_task(reconnect.run(first))
     await settle()
     assert told == []
@@ -110,7 +111,7 @@ async def test_tells_down_and_up_once_per_outage(slept: list[float]) -> None:
     await first.close()
     await settle()
     assert told == ["down", "up"]
-    assert len(slept) == 4
+    assert len(sleep.delays) == 4
     statistics = reconnect.statistics()
     assert (statistics.outages, statistics.failed_tries) == (1, 3)
     assert statistics.down_since is None
@@ -124,7 +125,7 @@ async def test_tells_down_and_up_once_per_outage(slept: list[float]) -> None:
     await stop(task)
 
 
-async def test_says_that_it_is_down_while_it_is(slept: list[float]) -> None:
+async def test_says_that_it_is_down_while_it_is() -> None:
     opener = Opener(*[CannotConnect("refused")] * 10**5)
     first = FakeLink()
     reconnect = logic(opener)
@@ -136,9 +137,7 @@ async def test_says_that_it_is_down_while_it_is(slept: list[float]) -> None:
     await stop(task)
 
 
-async def test_a_link_that_fails_at_once_is_not_reopened_without_a_wait(
-    slept: list[float],
-) -> None:
+async def test_a_link_that_fails_at_once_is_not_reopened_without_a_wait() -> None:
     class Stillborn(Opener):
         async def __call__(self) -> FakeLink:
             link = await super().__call__()
@@ -148,15 +147,16 @@ async def test_a_link_that_fails_at_once_is_not_reopened_without_a_wait(
     opener = Stillborn()
     first = FakeLink()
     await first.close()
-    task = asyncio.create_task(logic(opener).run(first))
+    sleep = Sleep()
+    task = asyncio.create_task(logic(opener, sleep=sleep).run(first))
     await settle()
     assert len(opener.links) > 1
-    assert len(slept) >= len(opener.links)
-    assert min(slept) >= MIN_DELAY
+    assert len(sleep.delays) >= len(opener.links)
+    assert min(sleep.delays) >= MIN_DELAY
     await stop(task)
 
 
-async def test_gives_up_where_another_try_is_useless(slept: list[float]) -> None:
+async def test_gives_up_where_another_try_is_useless() -> None:
     first = FakeLink()
     await first.close()
     with pytest.raises(InvalidAuth):

@@ -194,11 +194,15 @@ class HomeAssistant:
             "/api/onboarding/integration",
             {"client_id": client_id, "redirect_uri": f"{client_id}?auth_callback=1"},
         )
-        self._socket = await HomeAssistantSocket.open(self._http, self.url, self._token)
+        self._socket = await self.open_socket()
         # It answers before it has set up everything; entities have no state until then.
         async with asyncio.timeout(60):
-            while (await self.get("/api/config"))["state"] != "RUNNING":
+            while (await self.get("/api/config"))["state"] != "RUNNING":  # noqa: ASYNC110  another process
                 await asyncio.sleep(0.1)
+
+    async def open_socket(self) -> HomeAssistantSocket:
+        """Return a WebSocket of its own, as another browser tab would have; the caller closes it."""
+        return await HomeAssistantSocket.open(self._http, self.url, self._token)
 
     async def _token_for(self, client_id: str, code: str) -> dict[str, Any]:
         form = {"client_id": client_id, "grant_type": "authorization_code", "code": code}
@@ -288,7 +292,10 @@ class HomeAssistant:
         return step
 
     async def add_core(self, *, host: str, port: int, token: str) -> dict[str, Any]:
-        """Add an H-Core through the config flow; return the new entry. Raises HomeAssistantError."""
+        """Add an H-Core through the config flow and return the new entry.
+
+        Raises HomeAssistantError.
+        """
         flow = await self.start_flow()
         step = await self.answer_flow(flow, host=host, port=port, token=token)
         if step["type"] != "create_entry":
@@ -298,22 +305,22 @@ class HomeAssistant:
         entry: dict[str, Any] = step["result"]
         return entry
 
-    async def agent_entities(self, timeout: float = 20.0) -> dict[str, str]:
-        """Return the conversation entity of each agent, by the agent's name in lower case.
+    async def agent_entities(self, *agents: str, timeout: float = 20.0) -> dict[str, str]:
+        """Return the conversation entity of each of these agents, by the agent's id.
 
-        Waits until there is one, and raises TimeoutError if there is none in time.
+        Waits until all are there, and raises TimeoutError if they are not in time.
         """
         async with asyncio.timeout(timeout):
             while True:
                 registry = await self.socket.command("config/entity_registry/list")
-                found = [
-                    entity["entity_id"]
+                found = {
+                    entity["entity_id"].partition(".")[2]: str(entity["entity_id"])
                     for entity in registry
                     if entity["platform"] == "hairem"
                     and entity["entity_id"].startswith("conversation.")
-                ]
-                if found:
-                    return {entity.partition(".")[2]: entity for entity in found}
+                }
+                if found.keys() >= set(agents):
+                    return found
                 await asyncio.sleep(0.1)
 
     # Assist

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -91,9 +91,11 @@ class HomeAssistantSocket:
         pipeline: str,
         conversation_id: str | None = None,
         timeout: float = 60.0,
+        on_delta: Callable[[str], None] | None = None,
     ) -> PipelineTurn:
         """Have the Assist pipeline answer typed words, as a voice satellite's would be.
 
+        `on_delta` is called with each piece of the answer as it comes.
         Raises CommandError where the pipeline itself fails; an agent's failure is an answer.
         """
         turn = PipelineTurn(answer="", conversation_id=conversation_id)
@@ -114,7 +116,9 @@ class HomeAssistantSocket:
                 data = event.get("data") or {}
                 match event["type"]:
                     case "intent-progress":
-                        _take_delta(turn, data.get("chat_log_delta") or {}, elapsed)
+                        piece = _take_delta(turn, data.get("chat_log_delta") or {}, elapsed)
+                        if piece and on_delta is not None:
+                            on_delta(piece)
                     case "intent-end":
                         _take_answer(turn, data["intent_output"])
                         turn.total_ms = elapsed
@@ -160,14 +164,17 @@ def _result(command: str, message: dict[str, Any]) -> Any:
     return message["result"]
 
 
-def _take_delta(turn: PipelineTurn, delta: dict[str, Any], elapsed: float) -> None:
-    if content := delta.get("content"):
-        # A tool's result has content too, but it is no string and nobody hears it.
-        if isinstance(content, str) and delta.get("role") != "tool_result":
-            turn.streamed.append(content)
-            if turn.first_delta_ms is None:
-                turn.first_delta_ms = elapsed
+def _take_delta(turn: PipelineTurn, delta: dict[str, Any], elapsed: float) -> str:
+    """Note a piece of a turn; return the words in it, if any."""
     turn.tool_calls.extend(delta.get("tool_calls") or [])
+    content = delta.get("content")
+    # A tool's result has content too, but nobody hears it.
+    if not isinstance(content, str) or not content or delta.get("role") == "tool_result":
+        return ""
+    turn.streamed.append(content)
+    if turn.first_delta_ms is None:
+        turn.first_delta_ms = elapsed
+    return content
 
 
 def _take_answer(turn: PipelineTurn, output: dict[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""Memory: what happened, kept for ever in SurrealDB, and found again."""

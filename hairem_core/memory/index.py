@@ -1,0 +1,156 @@
+"""The recall index: full text over what was said, in memory, derived from the store.
+
+It holds ids only; the store stays the one truth. Deleting it loses nothing: it is built when the
+store is opened and follows each event that is recorded.
+Source of the ranking: BM25, Robertson & Zaragoza (2009), as tantivy implements it.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+import tantivy
+from tantivy import Occur, Query
+
+from hairem_core.memory.language import LANGUAGES, analyzer
+
+_HEAP = 15_000_000
+"""Bytes of the writer's buffer: the least that tantivy takes."""
+_WIDEST = 4096
+"""Hits looked at, at most, for distinct ones."""
+_TIE = 0.1
+"""Share of the weaker language's score. A word found in both languages is still one word."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the index knows of an event."""
+
+    event_id: UUID
+    agents: tuple[str, ...]
+    speaker: str
+    content: str
+
+
+class RecallIndex:
+    """Finds events by their words. Searching and committing run in a thread."""
+
+    def __init__(self) -> None:
+        builder = tantivy.SchemaBuilder()
+        builder.add_text_field("event_id", stored=True, tokenizer_name="raw", index_option="basic")
+        # Who said which words: what is said again and again must not crowd out the rest.
+        builder.add_text_field("words", stored=True, tokenizer_name="raw", index_option="basic")
+        builder.add_text_field("agent", tokenizer_name="raw", index_option="basic")
+        for language in LANGUAGES:
+            builder.add_text_field(language, tokenizer_name=language, index_option="freq")
+        self._schema = builder.build()
+        self._index = tantivy.Index(self._schema)
+        self._analyzers = {language: analyzer(language) for language in LANGUAGES}
+        for language, each in self._analyzers.items():
+            self._index.register_tokenizer(language, each)
+        self._writer = self._index.writer(_HEAP, 1)
+        self._pending: list[Entry] = []
+        self._lock = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, entry: Entry) -> None:
+        """Take an entry in. It is committed soon, and before the next search at the latest."""
+        self._pending.append(entry)
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self.catch_up())
+
+    def extend(self, entries: Iterable[Entry]) -> None:
+        """Take many entries in, to be committed by `catch_up`."""
+        self._pending.extend(entries)
+
+    async def catch_up(self) -> None:
+        """Commit what was taken in. A commit takes some 10 ms, so several entries share one."""
+        async with self._lock:
+            if self._pending:
+                entries, self._pending = self._pending, []
+                await asyncio.to_thread(self._commit, entries)
+
+    async def search(
+        self, agent_id: str, text: str, *, limit: int, exclude: Collection[UUID] = ()
+    ) -> list[tuple[UUID, float]]:
+        """Return ids of the agent's events that share words with `text`, best first, with scores.
+
+        Of those that one speaker said in the same words, only the latest. Nothing when no word of
+        `text` says anything.
+        """
+        query = self._query(agent_id, text)
+        if query is None or limit <= 0:
+            return []
+        await self.catch_up()
+        return await asyncio.to_thread(self._search, query, limit, frozenset(exclude))
+
+    async def close(self) -> None:
+        """End what is under way."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+        await asyncio.to_thread(self._writer.wait_merging_threads)
+
+    def _commit(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            document = tantivy.Document()
+            document.add_text("event_id", str(entry.event_id))
+            document.add_text("words", _fingerprint(entry))
+            for agent in entry.agents:
+                document.add_text("agent", agent)
+            for language in LANGUAGES:
+                document.add_text(language, entry.content)
+            self._writer.add_document(document)
+        self._writer.commit()
+        self._index.reload()
+
+    def _query(self, agent_id: str, text: str) -> Query | None:
+        """Return: the agent's, and any of the words, the better of the two languages counting."""
+        by_language = []
+        for language, each in self._analyzers.items():
+            words = sorted(set(each.analyze(text)))
+            if words:
+                terms = [
+                    (Occur.Should, Query.term_query(self._schema, language, word, "freq"))
+                    for word in words
+                ]
+                by_language.append(Query.boolean_query(terms))
+        if not by_language:
+            return None
+        mine = Query.term_query(self._schema, "agent", agent_id, "basic")
+        return Query.boolean_query(
+            [
+                # Whose it is must hold, and must not count.
+                (Occur.Must, Query.const_score_query(mine, 0.0)),
+                (Occur.Must, Query.disjunction_max_query(by_language, _TIE)),
+            ]
+        )
+
+    def _search(
+        self, query: Query, limit: int, exclude: frozenset[UUID]
+    ) -> list[tuple[UUID, float]]:
+        searcher = self._index.searcher()
+        window = 2 * limit + len(exclude)
+        while True:
+            hits = searcher.search(query, window, count=False).hits
+            found: dict[str, tuple[UUID, float]] = {}
+            for score, address in hits:
+                document = searcher.doc(address)
+                event_id = UUID(str(document.get_first("event_id")))
+                words = str(document.get_first("words"))
+                if event_id in exclude:
+                    continue
+                # The ids are UUIDv7: the greater one is the later.
+                if words not in found or found[words][0] < event_id:
+                    found[words] = (event_id, float(score))
+            if len(found) >= limit or len(hits) < window or window >= _WIDEST:
+                ranked = sorted(found.values(), key=lambda hit: (hit[1], hit[0]), reverse=True)
+                return ranked[:limit]
+            window *= 4
+
+
+def _fingerprint(entry: Entry) -> str:
+    """Return what two events have in common when the same speaker said the same words."""
+    words = " ".join(entry.content.casefold().split())
+    return hashlib.blake2b(f"{entry.speaker} {words}".encode(), digest_size=16).hexdigest()

@@ -1,0 +1,62 @@
+"""A message as a row of `raw_event`, and a row as a recollection."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from hairem_core.sdk.message import Message, Topic
+from hairem_core.sdk.recollection import Recollection
+
+RECALLABLE = (Topic.USER_UTTERANCE, Topic.NARRATIVE_TEXT)
+"""What is remembered as said. Everything else is kept, but not recalled."""
+FIELDS = "id, agents, at, sender, content"
+"""What `recollection` needs of a row."""
+
+
+def agents_of(message: Message) -> list[str]:
+    """Return the ids of the agents that a message concerns: its sender and its recipient."""
+    addresses = (message.header.sender, message.header.recipient)
+    found = [each.removeprefix("agent:") for each in addresses if each.startswith("agent:")]
+    return list(dict.fromkeys(found))
+
+
+def is_recallable(message: Message) -> bool:
+    """Return whether a message becomes a recollection."""
+    return message.header.topic in RECALLABLE and bool(message.payload.content.strip())
+
+
+def to_row(message: Message) -> dict[str, Any]:
+    """Return a message as a row. What it does not have is left out: NULL is no NONE."""
+    header, payload = message.header, message.payload
+    row = {
+        "id": header.msg_id,
+        "agents": agents_of(message),
+        "at": header.timestamp,
+        "sender": header.sender,
+        "recipient": header.recipient,
+        "type": header.type.value,
+        "topic": header.topic.value,
+        "priority": header.priority.value,
+        "conversation_id": header.conversation_id,
+        "parent_id": header.parent_id,
+        "hops": header.hops,
+        "content": payload.content,
+        "data": json.dumps(payload.data, ensure_ascii=False) if payload.data else None,
+        "confidence": payload.metadata.confidence,
+        "importance": payload.metadata.importance,
+        "pose_hint": payload.metadata.pose_hint,
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def recollection(row: dict[str, Any], agent_id: str, *, score: float | None = None) -> Recollection:
+    """Return a row as the agent `agent_id` remembers it."""
+    event_id: UUID = row["id"].id
+    return Recollection(
+        event_id=event_id,
+        at=row["at"],
+        speaker=row["sender"],
+        role="assistant" if row["sender"] == f"agent:{agent_id}" else "user",
+        content=row["content"],
+        score=score,
+    )

@@ -1,0 +1,213 @@
+"""What happened, kept in SurrealDB, and given back: the last turns, and what a question recalls."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Collection
+from typing import Any, Self
+from uuid import UUID
+
+from surrealdb import RecordID
+
+from hairem_core.memory.database import Database
+from hairem_core.memory.index import Entry, RecallIndex
+from hairem_core.memory.recent import RecentTurns
+from hairem_core.memory.rows import (
+    FIELDS,
+    RECALLABLE,
+    is_recallable,
+    recollection,
+    to_row,
+)
+from hairem_core.sdk.message import Message, MessageType
+from hairem_core.sdk.recollection import Recollection
+
+_PAGE = 500
+"""Rows read at once while opening: decoding more would hold up the event loop noticeably."""
+_TOPICS = [topic.value for topic in RECALLABLE]
+
+
+class MemoryStore:
+    """The memory of every agent. Open it with `open`, close it with `close`.
+
+    One process at a time: what is derived from the store (recall index, last turns) follows only
+    what this process records.
+    """
+
+    def __init__(self, database: Database, url: str) -> None:
+        self._database = database
+        self._engine = url.partition("://")[0]
+        self._index = RecallIndex()
+        self._recent = RecentTurns()
+        self._events = 0
+        self._recollections = 0
+        # SurrealDB lets concurrent writes conflict rather than wait: here they queue.
+        self._writing = asyncio.Lock()
+        self._under_way: set[asyncio.Task[bool]] = set()
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """Return the store at `surrealkv://<path>`, `ws://…` or `wss://…`, ready to recall.
+
+        Raises MemoryUnavailable: folder in use, not writable or damaged, or server away.
+        """
+        self = cls(await Database.open(url), url)
+        try:
+            await self._load()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def record(self, message: Message) -> bool:
+        """Keep a message for ever; return False if it was there already, by its `msg_id`.
+
+        When this returns, the event survives the death of the process. Raises ValueError for a
+        STREAM message, which is a piece of something and no event, and MemoryUnavailable.
+        """
+        if message.header.type is MessageType.STREAM:
+            raise ValueError("a STREAM message is a piece of an output, not an event")
+        # Shielded: cancelled between the write and what is derived from it, the event would be
+        # stored and yet not be recalled.
+        task = asyncio.create_task(self._insert(message))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def recent(
+        self, agent_id: str, *, conversation_id: str | None, limit: int
+    ) -> list[Recollection]:
+        """Return the last `limit` things said to or by an agent, oldest first.
+
+        Of one conversation, or with None of all of them. Raises MemoryUnavailable.
+        """
+        if limit <= 0:
+            return []
+        if conversation_id is None:
+            kept = self._recent.last(agent_id, limit)
+            if kept is not None:
+                return [recollection(row, agent_id) for row in kept]
+        rows = await self._database.query(
+            # The planner would take no index, or that of a less telling field.
+            f"SELECT {FIELDS} FROM raw_event "  # noqa: S608  constants only
+            + (
+                "WITH INDEX conversation WHERE conversation_id = $conversation AND "
+                if conversation_id is not None
+                else "WHERE "
+            )
+            + "agents CONTAINS $agent AND topic IN $topics AND string::trim(content) != '' "
+            "ORDER BY at DESC, id DESC LIMIT $limit",
+            {
+                "agent": agent_id,
+                "conversation": conversation_id,
+                "topics": _TOPICS,
+                "limit": limit,
+            },
+        )
+        return [recollection(row, agent_id) for row in reversed(rows)]
+
+    async def recall(
+        self, agent_id: str, query: str, *, limit: int, exclude: Collection[UUID] = ()
+    ) -> list[Recollection]:
+        """Return what an agent heard or said that shares words with `query`, best first.
+
+        Only its own events; `score` is BM25's. What was said in the same words counts once, the
+        latest time. Raises MemoryUnavailable.
+        """
+        hits = await self._index.search(agent_id, query, limit=limit, exclude=exclude)
+        if not hits:
+            return []
+        rows = await self._database.query(
+            f"SELECT {FIELDS} FROM $ids",  # noqa: S608  a constant
+            {"ids": [RecordID("raw_event", event_id) for event_id, _ in hits]},
+        )
+        # The index says what was found; whose it is, the store says once more.
+        by_id = {row["id"].id: row for row in rows if agent_id in row["agents"]}
+        return [
+            recollection(by_id[event_id], agent_id, score=score)
+            for event_id, score in hits
+            if event_id in by_id
+        ]
+
+    async def get_state(self, agent_id: str, key: str) -> Any:
+        """Return what an agent keeps under a key, or None. Raises MemoryUnavailable."""
+        rows = await self._database.query(
+            "SELECT VALUE value FROM $id", {"id": RecordID("agent_state", [agent_id, key])}
+        )
+        return json.loads(rows[0]) if rows else None
+
+    async def set_state(self, agent_id: str, key: str, value: Any) -> None:
+        """Keep a JSON value under a key of an agent's; None deletes it.
+
+        Raises ValueError or TypeError for a value that is not JSON, and MemoryUnavailable.
+        """
+        record = RecordID("agent_state", [agent_id, key])
+        async with self._writing:
+            if value is None:
+                await self._database.write("DELETE $id RETURN NONE", {"id": record})
+                return
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+            await self._database.write(
+                "UPSERT $id CONTENT { value: $value } RETURN NONE", {"id": record, "value": text}
+            )
+
+    async def statistics(self) -> dict[str, Any]:
+        """Return how many events there are, which engine keeps them, and how recall works."""
+        return {
+            "events": self._events,
+            "recollections": self._recollections,
+            "engine": self._engine,
+            "schema": self._database.schema_version,
+            "recall": "lexical",
+        }
+
+    async def close(self) -> None:
+        """Close the store. What was recorded is on disk already."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        await self._index.close()
+        await self._database.close()
+
+    async def _insert(self, message: Message) -> bool:
+        row = to_row(message)
+        async with self._writing:
+            new = await self._database.write("INSERT IGNORE INTO raw_event $row", {"row": row})
+        if not new:
+            return False
+        self._events += 1
+        if is_recallable(message):
+            self._derive({**row, "id": RecordID("raw_event", row["id"])})
+        return True
+
+    async def _load(self) -> None:
+        """Derive the recall index and the last turns from what is in the store."""
+        counted = await self._database.query("SELECT count() FROM raw_event GROUP ALL")
+        self._events = counted[0]["count"] if counted else 0
+        async for rows in self._pages():
+            for row in rows:
+                if row["topic"] in _TOPICS and row["content"].strip():
+                    self._derive(row, later=True)
+            await self._index.catch_up()
+
+    async def _pages(self) -> AsyncGenerator[list[dict[str, Any]]]:
+        """Yield all events in the order of their ids."""
+        after: UUID | None = None
+        while True:
+            # A range over ids is a seek; WHERE id > … would scan, and START counts from the top.
+            scope = f":u'{after}'>.." if after else ""
+            rows = await self._database.query(
+                f"SELECT {FIELDS}, topic FROM raw_event{scope} LIMIT {_PAGE}"  # noqa: S608
+            )
+            if not rows:
+                return
+            yield rows
+            after = rows[-1]["id"].id
+
+    def _derive(self, row: dict[str, Any], *, later: bool = False) -> None:
+        self._recollections += 1
+        entry = Entry(row["id"].id, tuple(row["agents"]), row["sender"], row["content"])
+        if later:
+            self._index.extend([entry])
+        else:
+            self._index.add(entry)
+        for agent_id in row["agents"]:
+            self._recent.add(agent_id, row)

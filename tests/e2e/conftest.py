@@ -1,0 +1,42 @@
+"""One house for all of these tests: Home Assistant takes seconds to start."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+import pytest_asyncio
+
+from tests.support.house import House
+from tests.support.scripted_model import ScriptedModel
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_model() -> AsyncGenerator[ScriptedModel]:
+    async with ScriptedModel() as model:
+        yield model
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_house(
+    shared_model: ScriptedModel, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[House]:
+    folder = tmp_path_factory.mktemp("house")
+    async with House(folder, model_base=shared_model.openai_base) as house:
+        yield house
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def model(shared_model: ScriptedModel) -> ScriptedModel:
+    """Return the scripted model, as if nobody had used it yet."""
+    shared_model.script.rules.clear()
+    shared_model.requests.clear()
+    return shared_model
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def house(shared_house: House, model: ScriptedModel) -> House:
+    """Return the house with everybody at home, whatever the test before did to it."""
+    if shared_house.core.child.pid is None:
+        await shared_house.core.start()
+    await shared_house.core.wait_for_agents(shared_house.token, *shared_house.agents)
+    await shared_house.wait_until_back()
+    return shared_house

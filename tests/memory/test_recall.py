@@ -1,0 +1,120 @@
+"""A question finds what was said, in English and in French."""
+
+import asyncio
+import time
+
+import pytest
+
+from hairem_core.memory.store import MemoryStore
+from tests.memory.messages import answered, said
+
+FACTS = [
+    "My keys are in the blue bowl by the door",
+    "I am allergic to peanuts",
+    "My sister Anna lives in Lyon",
+    "The dentist's appointment is on Tuesday at nine",
+    "Mes clés de voiture sont dans le tiroir de la cuisine",
+    "Je suis allergique aux arachides",
+    "L'anniversaire d'Élodie est le trois mai",
+    "Le chat préfère dormir sur le canapé",
+    "Nous avons planté des tomates au jardin",
+    "I like my coffee without sugar",
+]
+
+
+@pytest.fixture
+async def knowing(store: MemoryStore) -> MemoryStore:
+    for fact in FACTS:
+        await store.record(said(fact))
+    return store
+
+
+@pytest.mark.parametrize(
+    ("question", "fact"),
+    [
+        ("Where did I put the keys?", 0),
+        ("Which allergies do I have to peanuts?", 1),
+        ("Where does Anna live?", 2),
+        ("When are my dentist appointments?", 3),
+        ("Où sont les clefs de la voiture ?", 4),
+        ("ou sont mes cles de voiture", 4),
+        ("Ai-je une allergie aux arachides ?", 5),
+        ("C'est quand, l\u2019anniversaire d\u2019Elodie ?", 6),
+        ("Sur quoi le chat préfère-t-il dormir ?", 7),
+        ("A-t-on planté une tomate dans le jardin ?", 8),
+        ("How do I like my coffee?", 9),
+    ],
+)
+async def test_the_right_fact_comes_first(knowing: MemoryStore, question: str, fact: int) -> None:
+    found = await knowing.recall("renarde", question, limit=3)
+    assert found[0].content == FACTS[fact]
+    scores = [each.score or 0.0 for each in found]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[-1] > 0
+
+
+@pytest.mark.parametrize("question", ["", "   ", "?!", "what is the", "le la les", "zyxwv", '"(+:'])
+async def test_a_question_without_words_finds_nothing(knowing: MemoryStore, question: str) -> None:
+    assert await knowing.recall("renarde", question, limit=3) == []
+
+
+async def test_what_was_just_said_is_found_and_can_be_excluded(store: MemoryStore) -> None:
+    first = said("the umbrella is in the hall")
+    second = said("where is the umbrella?")
+    await store.record(first)
+    await store.record(second)
+
+    found = await store.recall("renarde", "umbrella", limit=5, exclude={second.header.msg_id})
+
+    assert [each.event_id for each in found] == [first.header.msg_id]
+    assert len(await store.recall("renarde", "umbrella", limit=1)) == 1
+    assert await store.recall("renarde", "umbrella", limit=0) == []
+
+
+async def test_the_same_words_count_once(store: MemoryStore) -> None:
+    fact = said("the umbrella is in the hall")
+    await store.record(fact)
+    questions = [said("Where is the umbrella?") for _ in range(30)]
+    for question in questions:
+        await store.record(question)
+
+    found = await store.recall("renarde", "where is the umbrella?", limit=2)
+
+    assert {each.content for each in found} == {"Where is the umbrella?", fact.payload.content}
+    assert questions[-1].header.msg_id in {each.event_id for each in found}
+
+
+async def test_an_answer_is_recalled_as_the_agents_own(store: MemoryStore) -> None:
+    question = said("How warm is it?")
+    await store.record(question)
+    await store.record(answered(question, "The thermometer in the attic shows forty degrees."))
+
+    (found,) = await store.recall("renarde", "attic thermometer", limit=3)
+
+    assert (found.role, found.speaker) == ("assistant", "agent:renarde")
+
+
+async def test_recording_and_recalling_at_once_do_not_hold_up_the_loop(store: MemoryStore) -> None:
+    longest = 0.0
+    stop = False
+
+    async def watch() -> None:
+        nonlocal longest
+        while not stop:
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - before)
+
+    watcher = asyncio.create_task(watch())
+
+    async def talk(number: int) -> None:
+        await store.record(said(f"the box number {number} holds marbles of colour {number % 7}"))
+        found = await store.recall("renarde", f"box number {number}", limit=5)
+        assert any(f"number {number} " in each.content for each in found)
+
+    for start in range(0, 100, 5):
+        await asyncio.gather(*(talk(number) for number in range(start, start + 5)))
+    stop = True
+    await watcher
+    # Generous, since the machine may be busy: a commit on the loop would take that at each turn.
+    assert longest < 0.25

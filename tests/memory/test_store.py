@@ -1,0 +1,251 @@
+"""What the memory promises: nothing lost, nothing doubled, nobody else's."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from surrealdb import AsyncSurreal, RecordID
+
+from hairem_core.memory.errors import MemoryUnavailable
+from hairem_core.memory.store import MemoryStore
+from hairem_core.sdk.message import Message, MessageType, Topic
+from tests.memory.messages import answered, said
+
+
+async def test_an_utterance_and_its_answer_come_back_in_order(store: MemoryStore) -> None:
+    question = said("Who is home?")
+    answer = answered(question, "Nobody but me.")
+    assert await store.record(question)
+    assert await store.record(answer)
+
+    first, second = await store.recent("renarde", conversation_id="c1", limit=8)
+
+    assert (first.role, first.speaker, first.content) == ("user", "user:anna", "Who is home?")
+    assert (second.role, second.speaker) == ("assistant", "agent:renarde")
+    assert first.event_id == question.header.msg_id
+    assert first.at == question.header.timestamp
+    assert first.score is None
+
+
+async def test_recent_of_one_conversation_and_of_all(store: MemoryStore) -> None:
+    start = datetime(2026, 5, 1, tzinfo=UTC)
+    for number in range(6):
+        message = said(
+            f"sentence {number}",
+            conversation_id=f"c{number % 2}",
+            at=start + timedelta(minutes=number),
+        )
+        await store.record(message)
+
+    in_one = await store.recent("renarde", conversation_id="c1", limit=2)
+    in_all = await store.recent("renarde", conversation_id=None, limit=4)
+
+    assert [each.content for each in in_one] == ["sentence 3", "sentence 5"]
+    assert [each.content for each in in_all] == [f"sentence {n}" for n in (2, 3, 4, 5)]
+    assert await store.recent("renarde", conversation_id="new", limit=8) == []
+    assert await store.recent("electra", conversation_id=None, limit=8) == []
+    assert await store.recent("renarde", conversation_id=None, limit=0) == []
+
+
+async def test_recent_beyond_what_is_kept_in_memory(store: MemoryStore) -> None:
+    start = datetime(2026, 5, 1, tzinfo=UTC)
+    for number in range(80):
+        await store.record(said(f"sentence {number}", at=start + timedelta(seconds=number)))
+
+    found = await store.recent("renarde", conversation_id=None, limit=75)
+
+    assert [each.content for each in found] == [f"sentence {n}" for n in range(5, 80)]
+
+
+async def test_a_late_message_is_put_where_it_belongs(store: MemoryStore) -> None:
+    start = datetime(2026, 5, 1, tzinfo=UTC)
+    for minute in (0, 2, 1):
+        await store.record(said(f"minute {minute}", at=start + timedelta(minutes=minute)))
+
+    for conversation_id in ("c1", None):
+        found = await store.recent("renarde", conversation_id=conversation_id, limit=8)
+        assert [each.content for each in found] == ["minute 0", "minute 1", "minute 2"]
+
+
+async def test_the_same_message_is_kept_once(store: MemoryStore) -> None:
+    message = said("once")
+
+    outcomes = await asyncio.gather(*(store.record(message) for _ in range(20)))
+
+    assert sorted(outcomes) == [False] * 19 + [True]
+    assert (await store.statistics())["events"] == 1
+
+
+async def test_many_messages_at_once(store: MemoryStore) -> None:
+    messages = [said(f"fact number {number}") for number in range(200)]
+
+    outcomes = await asyncio.gather(*(store.record(message) for message in messages))
+
+    assert all(outcomes)
+    assert (await store.statistics())["events"] == 200
+
+
+async def test_a_stream_message_is_refused(store: MemoryStore) -> None:
+    piece = said("x").answer(
+        sender="agent:renarde", type=MessageType.STREAM, topic=Topic.NARRATIVE_TEXT, content="Go"
+    )
+    with pytest.raises(ValueError, match="STREAM"):
+        await store.record(piece)
+
+
+async def test_what_is_not_speech_is_kept_but_not_recalled(store: MemoryStore) -> None:
+    receipt = Message.create(
+        sender="home:light.kitchen",
+        recipient="agent:renarde",
+        type=MessageType.RAW,
+        topic=Topic.TOOL_RECEIPT,
+        content="kitchen light turned on",
+    )
+    assert await store.record(receipt)
+    assert await store.record(said("   "))
+
+    assert (await store.statistics())["events"] == 2
+    assert await store.recent("renarde", conversation_id=None, limit=8) == []
+    assert await store.recall("renarde", "kitchen light", limit=8) == []
+
+
+async def test_nobody_remembers_what_was_said_to_another(store: MemoryStore) -> None:
+    await store.record(said("the safe's code is violet", to="agent:electra"))
+    await store.record(said("the garden gate squeaks", to="agent:renarde"))
+
+    assert await store.recall("renarde", "what is the code of the safe?", limit=8) == []
+    assert await store.recent("renarde", conversation_id="c1", limit=8) != []
+    (found,) = await store.recall("electra", "what is the code of the safe?", limit=8)
+    assert "violet" in found.content
+
+
+async def test_both_agents_of_a_conversation_remember_it(store: MemoryStore) -> None:
+    await store.record(said("the boiler hums", by="agent:electra", to="agent:renarde"))
+
+    (hers,) = await store.recall("electra", "boiler", limit=8)
+    (other,) = await store.recall("renarde", "boiler", limit=8)
+
+    assert (hers.role, other.role) == ("assistant", "user")
+
+
+async def test_state_is_kept_by_agent_and_key(store: MemoryStore) -> None:
+    value = {"list": [1, None, {"deep": None}], "text": "é"}
+    await store.set_state("renarde", "mood", value)
+    await store.set_state("electra", "mood", 3)
+
+    assert await store.get_state("renarde", "mood") == value
+    assert await store.get_state("electra", "mood") == 3
+    assert await store.get_state("renarde", "other") is None
+
+    await store.set_state("renarde", "mood", "calm")
+    assert await store.get_state("renarde", "mood") == "calm"
+    await store.set_state("renarde", "mood", None)
+    assert await store.get_state("renarde", "mood") is None
+    assert await store.get_state("electra", "mood") == 3
+
+    with pytest.raises(TypeError):
+        await store.set_state("renarde", "mood", object())
+
+
+async def test_everything_is_there_after_reopening(url: str) -> None:
+    store = await MemoryStore.open(url)
+    question = said("My sister is called Élodie")
+    await store.record(question)
+    await store.set_state("renarde", "mood", "calm")
+    await store.close()
+
+    store = await MemoryStore.open(url)
+    try:
+        assert not await store.record(question)
+        (found,) = await store.recall("renarde", "what is my sister's name?", limit=8)
+        assert found.content == "My sister is called Élodie"
+        (recent,) = await store.recent("renarde", conversation_id=None, limit=8)
+        assert recent.event_id == question.header.msg_id
+        assert await store.get_state("renarde", "mood") == "calm"
+        statistics = await store.statistics()
+        assert (statistics["events"], statistics["engine"]) == (1, "surrealkv")
+        assert statistics["recall"] == "lexical"
+    finally:
+        await store.close()
+
+
+async def test_a_cancelled_record_is_either_whole_or_not_there(store: MemoryStore) -> None:
+    message = said("the spare key hangs behind the clock")
+    task = asyncio.create_task(store.record(message))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    again = await store.record(message)
+
+    assert not again or (await store.statistics())["events"] == 1
+    (found,) = await store.recall("renarde", "where is the spare key", limit=8)
+    assert found.event_id == message.header.msg_id
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE $id SET content = 'other'",
+        "UPDATE $id MERGE { agents: ['electra'] }",
+        "UPSERT $id SET content = 'other'",
+        "DELETE $id",
+        "DELETE raw_event",
+        "UPDATE raw_event SET at = time::now()",
+    ],
+)
+async def test_the_engine_itself_refuses_to_change_an_event(url: str, statement: str) -> None:
+    message = said("carved in stone")
+    store = await MemoryStore.open(url)
+    await store.record(message)
+    await store.close()
+
+    async with AsyncSurreal(url) as database:
+        await database.use("hairem", "memory")
+        record = RecordID("raw_event", message.header.msg_id)
+        with pytest.raises(Exception, match=r"readonly|append-only"):
+            await database.query(statement, {"id": record})
+        row: Any = await database.query("SELECT * FROM ONLY $id", {"id": record})
+    assert row["content"] == "carved in stone"
+    assert row["agents"] == ["renarde"]
+    assert row["data"] == '{"language": "en", "nothing": null}'
+
+
+async def test_a_folder_in_use_is_refused(url: str, store: MemoryStore) -> None:
+    with pytest.raises(MemoryUnavailable, match="in use by another process"):
+        await MemoryStore.open(url)
+
+
+async def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MemoryUnavailable, match="cannot be written: Not a directory"):
+        await MemoryStore.open(f"surrealkv://{tmp_path}/file/memory")
+
+
+async def test_a_damaged_store_is_told_and_can_be_replaced(url: str, tmp_path: Path) -> None:
+    store = await MemoryStore.open(url)
+    await store.close()
+    for file in (tmp_path / "memory" / "manifest").iterdir():
+        file.write_bytes(b"garbage" * 100)
+    with pytest.raises(MemoryUnavailable, match="may be damaged"):
+        await MemoryStore.open(url)
+    # The lock must not outlive the failure.
+    (tmp_path / "memory").rename(tmp_path / "away")
+    store = await MemoryStore.open(url)
+    await store.close()
+
+
+@pytest.mark.parametrize("url", ["", "memory", "http://x", "mem://"])
+async def test_an_unknown_address_is_told(url: str) -> None:
+    with pytest.raises(MemoryUnavailable, match="not an address"):
+        await MemoryStore.open(url)
+
+
+async def test_a_server_that_is_away_is_told_without_the_password() -> None:
+    with pytest.raises(MemoryUnavailable) as raised:
+        await MemoryStore.open("ws://root:hunter22@127.0.0.1:9")
+    assert "hunter22" not in str(raised.value)
+    assert "Check that the SurrealDB server runs" in str(raised.value)
