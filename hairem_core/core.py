@@ -127,6 +127,7 @@ class Core:
         self._root = root
         self._stack = AsyncExitStack()
         self._started = time.monotonic()
+        self._private_redis: PrivateRedis | None = None
         self.registry = AgentRegistry()
         self.new_token: str | None = None
         """The first client's token, at the first start only: it is nowhere else in clear."""
@@ -194,10 +195,10 @@ class Core:
     async def _open_bus(self) -> Bus:
         url = self._config.redis.url
         if url is None:
-            server = PrivateRedis(self._data.redis)
-            self._stack.push_async_callback(server.stop)
-            await server.start()
-            url = server.url
+            self._private_redis = PrivateRedis(self._data.redis)
+            self._stack.push_async_callback(self._private_redis.stop)
+            await self._private_redis.start()
+            url = self._private_redis.url
         client = create_client(url)
         limits = self._config.bus
         bus = Bus(
@@ -269,6 +270,16 @@ class Core:
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         write_private(self._data.address, self.address + "\n")
         self._stack.callback(self._data.address.unlink, missing_ok=True)
+
+    def agent_pid(self, agent_id: str) -> int | None:
+        """Return the process id of a live agent, else None."""
+        host = self._loader.hosts.get(agent_id)
+        return host.pid if host else None
+
+    @property
+    def redis_pid(self) -> int | None:
+        """The process id of the private redis-server, None where there is none."""
+        return self._private_redis.pid if self._private_redis else None
 
     async def health(self) -> dict[str, Any]:
         """Return how everything is: `status` is "up" when a person can be answered."""

@@ -9,7 +9,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .answer import Answer
 from .const import DEFAULT_PROMPT, DOMAIN
-from .convert import async_speaker, device_of, format_history, format_tool
+from .convert import async_speaker, device_of, format_history, format_tools
 from .coordinator import HairemConfigEntry, HairemCoordinator
 from .entity import HairemEntity
 from .errors import CannotConnect, CodedError, TurnFailed
@@ -123,7 +123,6 @@ class HairemConversationEntity(HairemEntity, conversation.ConversationEntity):
     ) -> ConverseRequest:
         instructions, *history, _ = chat_log.content
         assert isinstance(instructions, conversation.SystemContent)
-        api = chat_log.llm_api
         return ConverseRequest(
             agent_id=self.agent.id,
             text=user_input.text,
@@ -133,5 +132,5 @@ class HairemConversationEntity(HairemEntity, conversation.ConversationEntity):
             device=device_of(self.hass, user_input),
             history=format_history(history),
             instructions=instructions.content,
-            tools=[format_tool(tool, api.custom_serializer) for tool in api.tools] if api else [],
+            tools=format_tools(chat_log.llm_api),
         )

@@ -13,6 +13,7 @@ from homeassistant.helpers.json import json_dumps
 
 from .models import ToolCall, ToolResult
 
+_LONGEST_NAME = 64
 _UNSUPPORTED_KEYS = {"oneOf", "anyOf", "allOf"}
 
 
@@ -25,6 +26,17 @@ def format_tool(tool: llm.Tool, custom_serializer: Callable[[Any], Any] | None) 
     # of a call in any case.
     schema = {key: value for key, value in schema.items() if key not in _UNSUPPORTED_KEYS}
     return {"name": tool.name, "description": tool.description or "", "parameters": schema}
+
+
+def format_tools(api: llm.APIInstance | None) -> list[dict[str, Any]]:
+    """Return the tools of `api`, without those whose names no model server takes."""
+    if api is None:
+        return []
+    return [
+        format_tool(tool, api.custom_serializer)
+        for tool in api.tools
+        if len(tool.name) <= _LONGEST_NAME
+    ]
 
 
 def format_history(content: Iterable[conversation.Content]) -> list[dict[str, str]]:
@@ -92,7 +104,7 @@ async def async_speaker(
     user_id = user_input.context.user_id
     if user_id is None or (user := await hass.auth.async_get_user(user_id)) is None:
         return None
-    return {"id": user.id, "name": user.name or ""}
+    return {"id": user.id, **({"name": user.name} if user.name else {})}
 
 
 def device_of(
@@ -102,7 +114,9 @@ def device_of(
     device_id = user_input.device_id
     if device_id is None or (device := dr.async_get(hass).async_get(device_id)) is None:
         return None
-    described = {"id": device.id, "name": device.name_by_user or device.name or ""}
+    described = {"id": device.id}
+    if name := device.name_by_user or device.name:
+        described["name"] = name
     area_id = dr.async_get_effective_area_id(hass, device)
     if area_id and (area := ar.async_get(hass).async_get_area(area_id)):
         described["area"] = area.name

@@ -266,7 +266,7 @@ COMMAND: TypeAdapter[Any] = TypeAdapter(AnyCommand)
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of every frame: `client` and `server` under `$defs`."""
-    _, schema = TypeAdapter.json_schemas(
+    refs, schema = TypeAdapter.json_schemas(
         [
             ("client", "validation", TypeAdapter(ClientFrame)),
             ("server", "serialization", TypeAdapter(ServerFrame)),
@@ -274,4 +274,5 @@ def json_schema() -> dict[str, Any]:
         title="The bridge protocol",
         description=f"Schema version {SCHEMA_VERSION}; see docs/bridge.md.",
     )
+    schema["$defs"] |= {name: ref for (name, _), ref in refs.items()}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -119,7 +120,7 @@ class Turns:
         )
         try:
             self._listening[turn.turn_id] = await self._bus.listen(
-                turn.message.header.sender, self._take
+                turn.message.header.sender, partial(self._take, turn)
             )
             await self._bus.publish(turn.message)
         except BusUnavailable as err:
@@ -164,10 +165,9 @@ class Turns:
             why = f": {record.reason}" if record.reason else ""
             raise TurnRefused("agent_unavailable", f"{record.name} is {record.state.value}{why}")
 
-    def _take(self, message: Message) -> None:
-        turn = self._turns.get(message.header.parent_id) if message.header.parent_id else None
-        if turn is None:
-            return
+    def _take(self, turn: Turn, message: Message) -> None:
+        if message.header.parent_id != turn.turn_id:
+            return  # of another turn of the same person
         try:
             turn.take(message)
         except (ValidationError, KeyError) as err:

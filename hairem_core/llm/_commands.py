@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hairem_core.llm._house import House, fold, strip_article
+from hairem_core.llm._house import House, strip_article
 from hairem_core.sdk.chat import ToolSpec
 
 type Action = Literal["on", "off", "open", "close", "level", "temperature"]
@@ -50,12 +50,14 @@ _PATTERNS: tuple[tuple[Action, str], ...] = (
     ("close", r"(?:close|shut|ferme[rz]?|fermer) (?P<target>.+)"),
 )
 _SENTENCES = [(action, re.compile(pattern, re.IGNORECASE)) for action, pattern in _PATTERNS]
+# Plurals: "the lamp" is a name, "the lamps" are all of them.
 _NOUNS = {
-    "light": r"lights?|lamps?|lumi[èe]res?|lampes?|[ée]clairages?",
-    "cover": r"blinds?|shutters?|curtains?|shades?|covers?|volets?|stores?|rideaux?",
-    "fan": r"fans?|ventilateurs?",
-    "switch": r"switches|plugs?|outlets?|prises?|interrupteurs?",
+    "light": r"lights|lamps|lumi[èe]res|lampes|[ée]clairages?",
+    "cover": r"blinds|shutters|curtains|shades|covers|volets|stores|rideaux",
+    "fan": r"fans|ventilateurs",
+    "switch": r"switches|plugs|outlets|prises|interrupteurs",
 }
+_EVERYWHERE = re.compile(r"^(?:all|every|toutes|tous)\b", re.IGNORECASE)
 _IN = r"(?:in|of|on|dans|de|du|des|d')"
 _OPENABLE = ("cover", "valve")
 
@@ -67,6 +69,7 @@ class Command:
     action: Action
     target: str
     number: float | None = None
+    everywhere: bool = False
 
 
 def understand(text: str, house: House) -> list[Command]:
@@ -94,7 +97,7 @@ def as_tool_call(
     command: Command, house: House, tools: Sequence[ToolSpec]
 ) -> tuple[str, dict[str, Any]] | None:
     """Return the name and arguments of the tool that does it, or None when none was offered."""
-    where = _where(command.target, house)
+    where = _where(command, house)
     entity = house.entity(command.target)
     domain = (entity.domain if entity else None) or next(iter(where.get("domain", ())), None)
     if command.action in ("open", "close"):
@@ -119,6 +122,7 @@ def _parse(text: str) -> Command | None:
                 action=action,
                 target=re.sub(r"^(?:de |du |des |d')", "", strip_article(found["target"])),
                 number=float(number.replace(",", ".")) if number else None,
+                everywhere=_EVERYWHERE.match(found["target"].strip()) is not None,
             )
     return None
 
@@ -142,23 +146,22 @@ def _intents(action: Action, domain: str | None) -> list[tuple[str, str | None]]
             return [("HassLightSet", "brightness"), ("HassSetPosition", "position")]
 
 
-def _where(target: str, house: House) -> dict[str, Any]:
+def _where(command: Command, house: House) -> dict[str, Any]:
     """Return the arguments that say which entities are meant."""
+    target = command.target
     if entity := house.entity(target):
         where: dict[str, Any] = {"name": entity.names[0]}
         return where | ({"domain": [entity.domain]} if entity.domain else {})
     for domain, noun in _NOUNS.items():
         if re.fullmatch(noun, target, re.IGNORECASE):
-            return {"name": "all", "domain": [domain]}
-        for pattern in (
-            rf"(?:{noun}) {_IN}\s*(?P<area>.+)",
-            rf"(?P<area>.+) (?:{noun})",
-        ):
+            here = {"area": house.here} if house.here and not command.everywhere else None
+            return (here or {"name": "all"}) | {"domain": [domain]}
+        for pattern in (rf"(?:{noun}) {_IN}\s*(?P<area>.+)", rf"(?P<area>.+) (?:{noun})"):
             if found := re.fullmatch(pattern, target, re.IGNORECASE):
                 said = strip_article(found["area"])
-                # Without a list of the house's areas, only a plural says that a room is meant.
-                plural = bool(re.search(r"(?:s|x)\b", fold(found[0].replace(found["area"], ""))))
-                area = house.area(said) or (said if plural and not house.entities else None)
+                area = house.area(said)
+                if area is None and not house.entities:
+                    area = said
                 if area is not None:
                     return {"area": area, "domain": [domain]}
     return {"name": target}

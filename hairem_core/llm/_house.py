@@ -12,6 +12,8 @@ _ARTICLES = re.compile(
     r"(?=[\s'\w])(?<=[\s'])",
     re.IGNORECASE,
 )
+# What Home Assistant says when it knows the room that it is spoken to in.
+_HERE = re.compile(r"You are in area (?P<area>.+?)(?: \(floor .+?\))? and all generic commands")
 _ENTRY = re.compile(r"^- names: (?P<names>.+)\n(?P<rest>(?:  .*\n?)*)", re.MULTILINE)
 
 
@@ -25,13 +27,17 @@ class Entity:
 
 
 class House:
-    """The entities and areas that a prompt lists; empty when it lists none."""
+    """The entities and areas that a prompt tells of; empty when it tells of none."""
 
     def __init__(self, messages: Sequence[ChatMessage]) -> None:
         self.entities: list[Entity] = []
+        self.here: str | None = None
+        """The area that is spoken in."""
         for message in messages:
             if message.role == "system":
                 self.entities += _entities(message.content)
+                if found := _HERE.search(message.content):
+                    self.here = found["area"]
 
     def entity(self, said: str) -> Entity | None:
         """Return the entity that was meant: by its name, else the one with the very same words."""

@@ -23,6 +23,7 @@ from hairem_core.llm.errors import (
 )
 
 _NOISY_LOGGERS = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "openai", "httpx", "httpcore")
+_LATE_IMPORTS = ("openai.resources.chat.completions", "anyio._backends._asyncio")
 _SWITCHES = {
     "telemetry": False,
     "suppress_debug_info": True,
@@ -50,7 +51,8 @@ class LiteLlm:
         self._openai: Any = importlib.import_module("openai")
         self._httpx: Any = importlib.import_module("httpx")
         # Imported by LiteLLM at the first request, where a person would wait for it.
-        importlib.import_module("openai.resources.chat.completions")
+        for module in _LATE_IMPORTS:
+            importlib.import_module(module)
         for switch, value in _SWITCHES.items():
             setattr(self._litellm, switch, value)
         # What goes wrong is raised; and some of them log addresses with keys in the query.
@@ -70,6 +72,8 @@ class LiteLlm:
             self._litellm.completion(
                 model=model, messages=[{"role": "user", "content": "-"}], mock_response="-"
             )
+            # Loads the tokenizer, by which LiteLLM counts what a provider does not.
+            self._litellm.token_counter(model=model, text="-")
         except self.errors:
             # A name that LiteLLM does not know is reported by the first real request.
             return

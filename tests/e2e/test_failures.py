@@ -14,7 +14,8 @@ from tests.support.scripted_rules import Fault
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
-LONG = Rule(match="long story", reply=["word "] * 400, delay_chunk=0.05)
+LONG = Rule(match="long story", reply=[f"word{n} " for n in range(160)], delay_chunk=0.05)
+"""Eight seconds of words. LiteLLM takes the same one said a hundred times for a broken model."""
 PATIENCE = 2.0
 """Seconds from the break until the person is told."""
 

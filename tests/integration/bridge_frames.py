@@ -1,7 +1,14 @@
-"""What a client may say to H-Core, as docs/bridge.md has it: for the in-test server."""
+"""What a client may say to H-Core, as docs/bridge.md has it: for the in-test server.
 
+`offence` holds a frame against the schema that is published; the classes give tests something typed
+to look at, and are stricter where the text of the page is.
+"""
+
+import json
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 
@@ -35,12 +42,12 @@ class Unsubscribe(_Command):
 
 class User(_Frame):
     id: str
-    name: str
+    name: str | None = None
 
 
 class Device(_Frame):
     id: str
-    name: str
+    name: str | None = None
     area: str | None = None
 
 
@@ -108,3 +115,17 @@ COMMAND: TypeAdapter[Command] = TypeAdapter(
         Field(discriminator="type"),
     ]
 )
+
+_SCHEMA = json.loads(
+    (Path(__file__).parents[2] / "docs" / "schemas" / "bridge.json").read_text(encoding="utf-8")
+)
+_VALIDATORS = {
+    side: Draft202012Validator({**_SCHEMA, "$ref": f"#/$defs/{side}"})
+    for side in ("ClientFrame", "ServerFrame")
+}
+
+
+def offence(side: Literal["ClientFrame", "ServerFrame"], frame: object) -> str | None:
+    """Return what the published schema has against a frame of that side, None if nothing."""
+    errors = [error.message for error in _VALIDATORS[side].iter_errors(frame)]
+    return f"{errors[0]}: {frame}" if errors else None

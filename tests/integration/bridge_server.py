@@ -28,6 +28,7 @@ from tests.integration.bridge_frames import (
     ToolResult,
     ToolResults,
     Unsubscribe,
+    offence,
 )
 
 TOKEN = "hairem_test"
@@ -105,6 +106,12 @@ async def echo(turn: ServerTurn) -> None:
     await turn.done(turn.command.text + " ")
 
 
+async def hang(turn: ServerTurn) -> None:
+    """Begin to answer and never end."""
+    await turn.delta("Well")
+    await turn.cancelled.wait()
+
+
 @dataclass
 class Connection:
     """One client."""
@@ -118,6 +125,7 @@ class Connection:
     scripts: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def send(self, frame: dict[str, Any]) -> None:
+        assert offence("ServerFrame", frame) is None
         await self.websocket.send_str(json.dumps(frame))
 
     async def succeed(self, command: Command, result: dict[str, Any] | None = None) -> None:
@@ -136,6 +144,8 @@ class Connection:
                 self.server.offend(f"sent a {message.type.name} message")
                 return
             frame = json.loads(message.data)
+            if found := offence("ClientFrame", frame):
+                self.server.offend(found)
             try:
                 command = COMMAND.validate_python(frame)
             except ValidationError as err:
@@ -325,6 +335,8 @@ class BridgeServer:
         if message.type is not WSMsgType.TEXT:
             return False
         try:
+            if found := offence("ClientFrame", json.loads(message.data)):
+                self.offend(found)
             auth = AUTH.validate_json(message.data)
         except ValidationError as err:
             self.offend(str(err))

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from homeassistant.components.conversation import ConversationResult, async_converse
 from homeassistant.config_entries import ConfigEntryState
@@ -13,6 +14,7 @@ from homeassistant.core import Context, HomeAssistant
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.hairem.client import BridgeClient
 from custom_components.hairem.const import DOMAIN
 from tests.integration.bridge_server import SERVER_ID, TOKEN, BridgeServer
 
@@ -51,6 +53,28 @@ async def bridge() -> AsyncGenerator[BridgeServer]:
     yield server
     await server.stop()
     assert server.offences == []
+
+
+@pytest.fixture
+async def session() -> AsyncGenerator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+async def client(
+    session: aiohttp.ClientSession, bridge: BridgeServer
+) -> AsyncGenerator[BridgeClient]:
+    """Return the integration's client by itself, not connected yet."""
+    client = make_client(session, bridge)
+    yield client
+    await client.close()
+
+
+def make_client(
+    session: aiohttp.ClientSession, bridge: BridgeServer, token: str = TOKEN
+) -> BridgeClient:
+    return BridgeClient(session, host="127.0.0.1", port=bridge.port, token=token, name="A test 1.0")
 
 
 @pytest.fixture

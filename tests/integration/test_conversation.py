@@ -16,7 +16,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUs
 
 from custom_components.hairem.failures import FAILURES
 from tests.integration.bridge_frames import Cancel
-from tests.integration.bridge_server import BridgeServer, ServerTurn, agent
+from tests.integration.bridge_server import BridgeServer, ServerTurn, agent, hang
 from tests.integration.conftest import Ask, eventually, spoken
 
 
@@ -325,11 +325,7 @@ async def test_someone_else_cancels(bridge: BridgeServer, ask: Ask) -> None:
 
 
 async def test_whoever_stops_listening_cancels_the_turn(bridge: BridgeServer, ask: Ask) -> None:
-    async def script(turn: ServerTurn) -> None:
-        await turn.delta("Well")
-        await turn.cancelled.wait()
-
-    bridge.script = script
+    bridge.script = hang
     asking = asyncio.create_task(ask("Tell me everything"))
     await eventually(lambda: bool(bridge.turns))
     await asyncio.sleep(0.02)

@@ -9,7 +9,7 @@ from homeassistant.components.light.const import ColorMode
 from homeassistant.const import CONF_LLM_HASS_API, STATE_OFF, STATE_ON
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import intent
+from homeassistant.helpers import intent, llm
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
@@ -129,6 +129,21 @@ async def test_the_tools_that_are_offered(bridge: BridgeServer, ask: Ask) -> Non
     assert turn_on.description
     assert turn_on.parameters.properties["name"]["type"] == "string"
     assert "Kitchen lamp" in str(bridge.turns[0].command.instructions)
+
+
+async def test_a_tool_whose_name_no_model_takes_is_left_out(
+    bridge: BridgeServer, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = llm.IntentTool.__init__
+
+    def with_long_name(tool: llm.IntentTool, name: str, *args: Any, **details: Any) -> None:
+        make(tool, name if name.endswith("TurnOn") else "x" * 65, *args, **details)
+
+    monkeypatch.setattr(llm.IntentTool, "__init__", with_long_name)
+    await ask("Hello")
+    offered = {tool.name for tool in bridge.turns[0].command.tools}
+    assert "intent__HassTurnOn" in offered
+    assert "intent__HassTurnOff" not in offered
 
 
 @pytest.mark.parametrize("reason", ["permission", "option"])

@@ -27,6 +27,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def is_free(port: int) -> bool:
+    """Return whether a server could listen on this TCP port of the loopback."""
+    with socket.socket() as probe:
+        # What a server that has just ended leaves behind is no obstacle to the next.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
 def clean_environment() -> dict[str, str]:
     """Return this process's environment without what would change how the programs behave."""
     hidden = ("HAIREM_", "PYTEST_", "OPENAI_", "COV_CORE_")

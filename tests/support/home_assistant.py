@@ -13,7 +13,15 @@ from typing import Any, Self
 
 import aiohttp
 
-from tests.support.child import BIN, ROOT, Child, ProgramError, clean_environment, free_port
+from tests.support.child import (
+    BIN,
+    ROOT,
+    Child,
+    ProgramError,
+    clean_environment,
+    free_port,
+    is_free,
+)
 from tests.support.home_assistant_socket import HomeAssistantSocket
 
 KITCHEN_LIGHT = "light.kitchen_light"
@@ -123,6 +131,9 @@ class HomeAssistant:
 
     async def start(self, *, timeout: float = 90.0) -> None:
         """Write the configuration, start, and return when it answers. Raises ProgramError."""
+        # In its place, Home Assistant would silently fall back to another port.
+        if not is_free(self.port):
+            raise ProgramError(f"port {self.port} is in use: choose another for Home Assistant")
         self.folder.mkdir(parents=True, exist_ok=True)
         configuration = self.folder / "configuration.yaml"
         if not configuration.exists():
@@ -158,8 +169,8 @@ class HomeAssistant:
         while time.monotonic() < deadline:
             self.child.check()
             try:
-                async with self._http.get(f"{self.url}/api/onboarding") as response:
-                    if response.status in (200, 401, 404):
+                async with self._http.get(f"{self.url}/manifest.json") as response:
+                    if response.ok and (await response.json())["name"] == "Home Assistant":
                         return
             except aiohttp.ClientError:
                 pass
@@ -201,7 +212,7 @@ class HomeAssistant:
                 await asyncio.sleep(0.1)
 
     async def open_socket(self) -> HomeAssistantSocket:
-        """Return a WebSocket of its own, as another browser tab would have; the caller closes it."""
+        """Return a WebSocket of its own, like another browser tab's; the caller closes it."""
         return await HomeAssistantSocket.open(self._http, self.url, self._token)
 
     async def _token_for(self, client_id: str, code: str) -> dict[str, Any]:

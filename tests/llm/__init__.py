@@ -1,0 +1,1 @@
+"""Tests of the llm room, against the scripted model server and the real LiteLLM."""

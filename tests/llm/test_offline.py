@@ -1,0 +1,270 @@
+"""The offline brain: commands, memory, and honesty, in English and in French."""
+
+import json
+from typing import Any
+
+import pytest
+
+from hairem_core.config import LlmConfig
+from hairem_core.llm.gateway import ModelGateway
+from hairem_core.sdk.chat import ChatMessage, ToolCall, ToolSpec
+from tests.llm.conftest import ask, deltas, text_of
+
+WHERE = {
+    "name": {"type": "string"},
+    "area": {"type": "string"},
+    "domain": {"type": "array", "items": {"type": "string"}},
+}
+
+
+def tool(name: str, **more: Any) -> ToolSpec:
+    return ToolSpec(name=name, parameters={"type": "object", "properties": WHERE | more})
+
+
+NUMBER = {"type": "integer"}
+HOUSE = [
+    tool("intent__HassTurnOn"),
+    tool("intent__HassTurnOff"),
+    tool("light__HassLightSet", brightness=NUMBER),
+    tool("intent__HassSetPosition", position=NUMBER),
+    tool("climate__HassClimateSetTemperature", temperature=NUMBER),
+]
+CONTEXT = ChatMessage(
+    role="system",
+    name="instructions",
+    content="Static Context: An overview of the areas and the devices in this smart home:\n"
+    "- names: Kitchen Light, Lumière de la cuisine\n  domain: light\n  areas: Kitchen, Cuisine\n"
+    "- names: Living Room Blind\n  domain: cover\n  areas: Living Room\n"
+    "- names: Front Door\n  domain: lock\n"
+    "- names: Fish and Chips Sign\n  domain: switch\n"
+    "- names: Thermostat\n  domain: climate\n",
+)
+
+
+@pytest.fixture
+def gateway() -> ModelGateway:
+    return ModelGateway(LlmConfig())
+
+
+async def calls(gateway: ModelGateway, text: str, *before: ChatMessage) -> list[tuple[str, Any]]:
+    answer = await deltas(gateway, ask(text, *before, tools=HOUSE))
+    assert len(answer) == 1, text_of(answer)
+    return [(call.name, call.arguments) for call in answer[0].tool_calls or []]
+
+
+ON, OFF, LEVEL = "intent__HassTurnOn", "intent__HassTurnOff", "light__HassLightSet"
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "arguments"),
+    [
+        ("Turn on the desk lamp", ON, {"name": "desk lamp"}),
+        ("Please switch the desk lamp off now!", OFF, {"name": "desk lamp"}),
+        ("Electra, could you turn the desk lamp on, please?", ON, {"name": "desk lamp"}),
+        ("allume la lampe du bureau", ON, {"name": "lampe du bureau"}),
+        ("Éteins l'aquarium, s'il te plaît.", OFF, {"name": "aquarium"}),
+        ("eteins l\u2019aquarium", OFF, {"name": "aquarium"}),
+        ("peux-tu allumer la lampe du bureau ?", ON, {"name": "lampe du bureau"}),
+        ("set the desk lamp to 20 %", LEVEL, {"name": "desk lamp", "brightness": 20}),
+        ("Dim the desk lamp to 20 percent", LEVEL, {"name": "desk lamp", "brightness": 20}),
+        ("mets la lampe du bureau à 35 %", LEVEL, {"name": "lampe du bureau", "brightness": 35}),
+        (
+            "règle la luminosité de la lampe sur 40%",
+            LEVEL,
+            {"name": "lampe", "brightness": 40},
+        ),
+        ("open the garage", ON, {"name": "garage", "domain": ["cover"]}),
+        ("ferme le portail", OFF, {"name": "portail", "domain": ["cover"]}),
+        ("turn off all the lights", OFF, {"name": "all", "domain": ["light"]}),
+        ("éteins les lumières", OFF, {"name": "all", "domain": ["light"]}),
+        ("allume les lumières de la chambre", ON, {"area": "chambre", "domain": ["light"]}),
+        ("turn on the lights in the bedroom", ON, {"area": "bedroom", "domain": ["light"]}),
+        (
+            "set the thermostat to 20.5 degrees",
+            "climate__HassClimateSetTemperature",
+            {"name": "thermostat", "temperature": 20.5},
+        ),
+    ],
+)
+async def test_a_simple_sentence_becomes_a_tool_call(
+    gateway: ModelGateway, text: str, name: str, arguments: dict[str, Any]
+) -> None:
+    assert await calls(gateway, text) == [(name, arguments)]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "arguments"),
+    [
+        ("turn on the kitchen light", ON, {"name": "Kitchen Light", "domain": ["light"]}),
+        ("allume la lumière de la cuisine", ON, {"name": "Kitchen Light", "domain": ["light"]}),
+        (
+            "set the living room blind to 30 %",
+            "intent__HassSetPosition",
+            {"name": "Living Room Blind", "domain": ["cover"], "position": 30},
+        ),
+        (
+            "turn on the fish and chips sign",
+            ON,
+            {"name": "Fish and Chips Sign", "domain": ["switch"]},
+        ),
+        ("turn off the kitchen lights", OFF, {"area": "Kitchen", "domain": ["light"]}),
+        # Turning on a lock would lock it: opening a door asks for a cover, and nothing else.
+        ("open the front door", ON, {"name": "Front Door", "domain": ["cover"]}),
+    ],
+)
+async def test_the_house_in_the_prompt_says_what_is_meant(
+    gateway: ModelGateway, text: str, name: str, arguments: dict[str, Any]
+) -> None:
+    assert await calls(gateway, text, CONTEXT) == [(name, arguments)]
+
+
+HERE = ChatMessage(
+    role="system",
+    name="instructions",
+    content="You are in area Kitchen (floor Ground) and all generic commands like 'turn on the "
+    "lights' should target this area.",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("turn on the lights", {"area": "Kitchen", "domain": ["light"]}),
+        ("allume toutes les lumières", {"name": "all", "domain": ["light"]}),
+        ("turn on the lights in the attic", {"area": "attic", "domain": ["light"]}),
+    ],
+)
+async def test_a_room_that_is_not_named_is_the_one_spoken_in(
+    gateway: ModelGateway, text: str, arguments: dict[str, Any]
+) -> None:
+    assert await calls(gateway, text, HERE) == [(ON, arguments)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("turn on the lamp and the radio", [(ON, "lamp"), (ON, "radio")]),
+        ("turn on the lamp and turn off the radio", [(ON, "lamp"), (OFF, "radio")]),
+        ("allume la lampe, la radio et le four", [(ON, "lampe"), (ON, "radio"), (ON, "four")]),
+    ],
+)
+async def test_several_commands_in_one_sentence(
+    gateway: ModelGateway, text: str, expected: list[tuple[str, str]]
+) -> None:
+    found = await calls(gateway, text)
+    assert [(name, arguments["name"]) for name, arguments in found] == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Don't turn on the lamp",
+        "Did you turn on the lamp?",
+        "n'allume pas la lampe",
+        "I told Paul to turn on the lamp",
+        "remember to turn off the oven",
+        "What happens if I turn on the lamp?",
+    ],
+)
+async def test_what_is_no_command_moves_nothing(gateway: ModelGateway, text: str) -> None:
+    answer = await deltas(gateway, ask(text, tools=HOUSE))
+    assert all(delta.tool_calls is None for delta in answer)
+
+
+async def test_without_a_tool_it_says_so(gateway: ModelGateway) -> None:
+    for language, words in (("en", "nothing here lets me"), ("fr", "rien ici ne me permet")):
+        answer = text_of(await deltas(gateway, ask("turn on the lamp", language=language)))
+        assert words in answer
+        assert "lamp" in answer
+
+
+ERROR_RESPONSE = {
+    "speech": {"plain": {"speech": "No device called lamp"}},
+    "response_type": "error",
+    "data": {"code": "no_valid_targets"},
+}
+PARTIAL = {
+    "response_type": "action_done",
+    "data": {"success": [{"name": "Lamp"}], "failed": [{"name": "Radio"}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("intent", "arguments", "result", "language", "words"),
+    [
+        (ON, {"name": "lamp"}, {"data": {}}, "en", "Done: I turned on lamp."),
+        (ON, {"name": "lampe"}, {"data": {}}, "fr", "C'est fait : j'ai allumé lampe."),
+        (OFF, {"name": "x", "domain": ["cover"]}, {"data": {}}, "en", "Done: I closed x."),
+        (LEVEL, {"name": "x", "brightness": 20}, {"data": {}}, "fr", "j'ai réglé x sur 20 %."),
+        (ON, {"name": "lamp"}, {"error": "not known."}, "en", "did not work for lamp: not known."),
+        (ON, {"name": "lampe"}, {"error": "absent"}, "fr", "n'a pas marché pour lampe : absent."),
+        (ON, {"name": "lamp"}, {"data": ERROR_RESPONSE}, "en", "No device called lamp."),
+        (ON, {"name": "all"}, {"data": PARTIAL}, "en", "this failed: Radio."),
+        (ON, {"name": "lamp"}, "nonsense", "en", "did not work for lamp: nonsense."),
+    ],
+)  # fmt: skip
+async def test_only_a_result_makes_it_done(
+    gateway: ModelGateway,
+    intent: str,
+    arguments: dict[str, Any],
+    result: Any,
+    language: str,
+    words: str,
+) -> None:
+    content = result if isinstance(result, str) else json.dumps(result)
+    request = ask("do it", tools=HOUSE, language=language)
+    request.messages.extend(
+        [
+            ChatMessage(
+                role="assistant",
+                tool_calls=[ToolCall(id="1", name=intent, arguments=arguments)],
+            ),
+            ChatMessage(role="tool", tool_call_id="1", content=content),
+        ]
+    )
+    answer = text_of(await deltas(gateway, request))
+    assert words in answer
+    if "error" in content or content == "nonsense":
+        assert "Done" not in answer
+
+
+MEMORY = ChatMessage(
+    role="system",
+    name="memory",
+    content="- 2026-11-01 18:02 user:anna: My keys are in the blue bowl\n"
+    "- 2026-11-02 08:00 user:anna: Where are my keys?\n"
+    "- 2026-11-02 08:00 agent:renarde: I remember this: “My keys are in the blue bowl”.\n"
+    "- 2026-11-03 09:00 user:anna: L'anniversaire d'Élodie est le 3 mai",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "words"),
+    [
+        ("Where are my keys?", "en", "“My keys are in the blue bowl” (said on 2026-11-01 18:02)"),
+        ("What did I tell you about the keys?", "en", "blue bowl"),
+        ("Quand est l\u2019anniversaire d\u2019Elodie ?", "fr", "le 3 mai"),
+        ("Te souviens-tu de l'anniversaire ?", "fr", "« L'anniversaire d'Élodie est le 3 mai »"),
+        ("Do you remember the dentist?", "en", "I know nothing about that."),
+        ("Te souviens-tu du dentiste ?", "fr", "Je n'en sais rien."),
+        ("What is the capital of France?", "en", "llm.chat.model"),
+        ("Quelle est la capitale de la France ?", "fr", "HAIREM_CHAT_MODEL"),
+        ("Tell me a story", "en", "No language model is configured"),
+        ("Remember that the plumber comes on Monday.", "en", "“the plumber comes on Monday”"),
+        ("Souviens-toi que le plombier vient lundi.", "fr", "« le plombier vient lundi »"),
+    ],
+)  # fmt: skip
+async def test_it_recalls_and_is_honest(
+    gateway: ModelGateway, text: str, language: str, words: str
+) -> None:
+    answer = await deltas(gateway, ask(text, MEMORY, language=language))
+    assert words in text_of(answer)
+    assert len(answer) > 1
+
+
+async def test_what_was_said_in_this_conversation_is_known_too(gateway: ModelGateway) -> None:
+    before = [
+        ChatMessage(role="user", content="My bike is behind the shed"),
+        ChatMessage(role="assistant", content="I see."),
+    ]
+    assert "behind the shed" in text_of(await deltas(gateway, ask("Where is my bike?", *before)))
