@@ -157,19 +157,19 @@ class Core:
         self._forkserver = Forkserver()
         await self._forkserver.start()
         stack.push_async_callback(self._forkserver.stop)
-        self._memory = await MemoryStore.open(
+        self.memory = await MemoryStore.open(
             config.memory.url or f"surrealkv://{data.path / 'memory'}"
         )
-        stack.push_async_callback(self._memory.close)
-        self._bus = await self._open_bus()
+        stack.push_async_callback(self.memory.close)
+        self.bus = await self._open_bus()
         self._models = ModelGateway(config.llm)
         stack.push_async_callback(self._models.close)
-        self._home = ToolLink(self._bus)
+        self._home = ToolLink(self.bus)
         await self._home.start()
         stack.push_async_callback(self._home.stop)
 
         tokens = self._open_tokens()
-        turns = Turns(self._bus, self.registry, agent_timeout=config.agents.turn_timeout)
+        turns = Turns(self.bus, self.registry, agent_timeout=config.agents.turn_timeout)
         context = BridgeContext(
             server_id=data.server_id(),
             name=config.house.name,
@@ -183,7 +183,7 @@ class Core:
             [self._root / folder for folder in config.agents.folders],
             create_host=self._create_host,
             registry=self.registry,
-            bus=self._bus,
+            bus=self.bus,
         )
         stack.push_async_callback(self._loader.stop)
         await self._loader.start()
@@ -225,15 +225,15 @@ class Core:
     def _create_host(self, bundle: Bundle) -> AgentHost:
         services = AgentServices(
             bundle,
-            bus=self._bus,
+            bus=self.bus,
             models=self._models,
-            memory=self._memory,
+            memory=self.memory,
             home=self._home,
             limits=self._config.memory,
         )
         return AgentHost(
             bundle,
-            bus=self._bus,
+            bus=self.bus,
             services=services,
             forkserver=self._forkserver,
             registry=self.registry,
@@ -286,7 +286,7 @@ class Core:
         redis: dict[str, Any] = {"status": "up", "version": self._redis_version}
         try:
             async with asyncio.timeout(2):
-                await check_server(self._bus.redis)
+                await check_server(self.bus.redis)
         except (BusError, TimeoutError) as err:
             redis = {"status": "down", "error": str(err) or "does not answer"}
         records = self.registry.records()
@@ -299,7 +299,7 @@ class Core:
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "parts": {
                 "redis": redis,
-                "memory": {"status": "up", **await self._memory.statistics()},
+                "memory": {"status": "up", **await self.memory.statistics()},
                 "llm": self._models.describe(),
                 "agents": {"status": "up" if live else "down", "states": states},
             },

@@ -50,6 +50,8 @@ class Forkserver:
 
     async def start(self) -> None:
         """Start the server; the first fork waits until it has imported everything."""
+        if self._process is not None:
+            await asyncio.to_thread(self._process.wait)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         environment = {key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ}

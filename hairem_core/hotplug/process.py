@@ -105,14 +105,15 @@ class AgentProcess:
         except asyncio.CancelledError:
             self._abandon_calls_of(msg_id)
             self._send(frames.Cancel(msg_id=msg_id))
-            with suppress(HairemError, TimeoutError):
-                await asyncio.wait_for(future, _CANCEL_SECONDS)
+            await asyncio.wait([future], timeout=_CANCEL_SECONDS)
             if not future.done():
                 self._logger.error("does not let go of a cancelled message; ending it")
                 self.kill()
             raise
         finally:
             del self._handling[msg_id]
+            if future.done() and not future.cancelled():
+                future.exception()  # known, so that asyncio does not complain of it
 
     async def stop(self, grace: float = 6.0) -> None:
         """Ask the agent to finish and tear down; kill it after `grace` seconds."""

@@ -58,6 +58,7 @@ class LiteLlm:
         # What goes wrong is raised; and some of them log addresses with keys in the query.
         for name in _NOISY_LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        self._registered: set[str] = set()
         self.errors: tuple[type[Exception], ...] = (
             self._openai.OpenAIError,
             self._httpx.HTTPError,
@@ -87,6 +88,7 @@ class LiteLlm:
         timeout: float,
     ) -> Any:
         """Return an asynchronous iterator of chunks, with `aclose`. Raises one of `errors`."""
+        self._register(target.model)
         options: dict[str, Any] = {}
         if target.api_key is not None:
             options["api_key"] = target.api_key.get_secret_value()
@@ -141,6 +143,21 @@ class LiteLlm:
         """Close the HTTP clients that LiteLLM keeps."""
         await self._litellm.close_litellm_async_clients()
         self._litellm.in_memory_llm_clients_cache.flush_cache()
+
+    def _register(self, model: str) -> None:
+        """Tell LiteLLM of an Ollama model, which it would else ask the server about.
+
+        It does that with a blocking request in the middle of the event loop, to reckon a price.
+        """
+        provider = model.partition("/")[0]
+        if provider in ("ollama", "ollama_chat") and model not in self._registered:
+            self._registered.add(model)
+            entry = {
+                "litellm_provider": provider,
+                "mode": "chat",
+                "supports_function_calling": True,
+            }
+            self._litellm.register_model({model: entry})
 
     def _classify(
         self, chain: list[BaseException], status: int | None, *, begun: bool

@@ -43,7 +43,12 @@ async def failure(gateway: ModelGateway, **changes: Any) -> tuple[ModelError, st
         ({"fault": "http_500"}, "model_unreachable", "HTTP 500", ""),
         ({"fault": "empty"}, "model_rubbish", "the answer is empty", ""),
         ({"reply": ["\n", "  "]}, "model_rubbish", "the answer is empty", ""),
-        ({"thinking": "hm", "finish_reason": "length"}, "model_rubbish", "max_tokens", ""),
+        (
+            {"thinking": "hm", "reply": "", "finish_reason": "length"},
+            "model_rubbish",
+            "max_tokens",
+            "",
+        ),
         ({"reply": "a b", "finish_reason": "content_filter"}, "model_interrupted", "filter", "a b"),
     ],
 )

@@ -283,9 +283,11 @@ class ScriptedModel:
                     record.first_token_at = time.time()
                 await response.write(line)
             await response.write_eof()
-        except asyncio.CancelledError, ConnectionError:
+        except asyncio.CancelledError:
             record.cancelled = not self._closing
             raise
+        except ConnectionError:
+            record.cancelled = not self._closing
         except _DropError:
             # What was written must arrive before the cut.
             await asyncio.sleep(0.02)
@@ -333,7 +335,8 @@ def _openai_error(
 ) -> web.Response:
     if record is not None:
         record.status = status
-    error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    error = {"message": message, "type": kind, "param": param, "code": code}
     return web.json_response({"error": error}, status=status)
 
 

@@ -255,7 +255,8 @@ def _text(content: Any) -> str:
 
 def _turn(model: str, messages: list[dict[str, Any]], tools: dict[str, dict[str, Any]]) -> Turn:
     """Build the rules' view; in Ollama's protocol results answer the calls in order."""
-    system, user = [], ""
+    system: list[str] = []
+    users: list[str] = []
     calls: dict[str, tuple[str, dict[str, Any]]] = {}
     order: list[str] = []
     replies: list[ToolReply] = []
@@ -265,7 +266,8 @@ def _turn(model: str, messages: list[dict[str, Any]], tools: dict[str, dict[str,
             case "system" | "developer":
                 system.append(text)
             case "user":
-                user, replies = text, []
+                users.append(text)
+                replies = []
             case "assistant":
                 order = []
                 for call in message.get("tool_calls") or ():
@@ -276,9 +278,16 @@ def _turn(model: str, messages: list[dict[str, Any]], tools: dict[str, dict[str,
                     order.append(str(call.get("id") or f"call {len(order)}"))
                     calls[order[-1]] = (function["name"], arguments)
             case "tool":
-                call_id = message.get("tool_call_id") or (order.pop(0) if order else "")
+                call_id = message.get("tool_call_id", "")
+                if call_id not in calls:
+                    call_id = order.pop(0) if order else ""
                 name, arguments = calls.get(call_id, (message.get("tool_name", ""), {}))
                 replies.append(ToolReply(name=name, arguments=arguments, content=text))
     return Turn(
-        model=model, system="\n\n".join(system), user=user, tools=tools, tool_replies=replies
+        model=model,
+        system="\n\n".join(system),
+        user=users[-1] if users else "",
+        earlier=users[:-1],
+        tools=tools,
+        tool_replies=replies,
     )

@@ -50,6 +50,8 @@ class Turn:
     system: str
     user: str
     """The last user message."""
+    earlier: list[str]
+    """The user messages before it, oldest first."""
     tools: dict[str, dict[str, Any]]
     """JSON Schema of each tool's arguments, by name."""
     tool_replies: list[ToolReply]

@@ -70,6 +70,9 @@ _GREETINGS = {
     ("Electra", False): "Hello! Electra here, home and energy. What shall I look after?",
     ("Electra", True): "Bonjour ! Electra, maison et énergie. De quoi dois-je m'occuper ?",
 }
+_MEMORY_LINE = re.compile(
+    r"^- (?:\d{4}-\d\d-\d\d \d\d:\d\d )?(?:(?P<who>\w+:\S+): )?(?P<text>.+)$", re.MULTILINE
+)
 _MEMORY = re.compile(r"<memory>\s*(.*?)\s*</memory>", re.DOTALL)
 
 
@@ -117,14 +120,17 @@ def _agent(system: str) -> str:
 
 def _recall(turn: Turn, french: bool) -> str:
     found = _MEMORY.search(turn.system)
-    lines = [
-        line[2:].strip() for line in (found[1] if found else "").splitlines() if line[:2] == "- "
+    told = [
+        line["text"].strip()
+        for line in _MEMORY_LINE.finditer(found[1] if found else "")
+        if not (line["who"] or "").startswith("agent:")
     ]
-    if not lines:
+    told = [text for text in [*told, *turn.earlier] if not text.endswith("?")]
+    if not told:
         return "Je n'en ai aucun souvenir." if french else "I have no memory of that."
     asked = _stems(turn.user)
-    # The first line wins a tie: what memory ranked best comes first.
-    best = max(lines, key=lambda line: len(asked & _stems(line)))
+    # Of two that match alike, the later one is more likely still true.
+    best = max(reversed(told), key=lambda text: len(asked & _stems(text)))
     return f"Je m'en souviens : « {best} »." if french else f"I remember: “{best}”."
 
 
