@@ -17,7 +17,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from benchmarks._carriers import AGENT, OURS, PEERS, Carrier
+from benchmarks._carriers import AGENT, OURS, PEERS, Carrier, Publish
 from benchmarks._report import (
     between,
     machine,
@@ -26,12 +26,22 @@ from benchmarks._report import (
     publish_report,
     ratio,
 )
+from hairem_core.errors import HairemError
 from hairem_core.hlink.server import PrivateRedis
+from hairem_core.sdk.chat import ChatMessage
 from hairem_core.sdk.message import Message, MessageType, Metadata, Priority, Topic
 from hairem_core.sdk.utterance import Utterance
 
 _PATIENCE = 120.0
 """Seconds after which a run that lost messages is given up."""
+
+_COMPARED = {
+    "throughput": "messages_per_second",
+    "cpu": "cpu_us_per_message",
+    "p50": "latency_p50_ms",
+    "p95": "latency_p95_ms",
+}
+"""What the ratios are called, and the figures that they compare."""
 
 
 @dataclass(kw_only=True)
@@ -62,7 +72,8 @@ def main(arguments: list[str]) -> None:
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="hairem bench bus", description="From publish to handled, beside raw redis-py and FastStream."
+        prog="hairem bench bus",
+        description="From publish to handled, beside raw redis-py and FastStream.",
     )
     parser.add_argument("--messages", type=between(1, 1_000_000), default=5_000, help="in a round")
     parser.add_argument("--sequential", type=between(1, 100_000), default=300,
@@ -99,19 +110,15 @@ async def _run(options: argparse.Namespace) -> dict[str, Any]:
     return _report(options, {carrier: figures[carrier.name].summary() for carrier in carriers})
 
 
-def _report(options: argparse.Namespace, results: dict[Carrier, dict[str, float]]) -> dict[str, Any]:
-    shown = {
-        carrier.name: {**figures, "configuration": carrier.configuration}
-        for carrier, figures in results.items()
-    }
-    ours = shown.pop(OURS.name)
+def _report(
+    options: argparse.Namespace, results: dict[Carrier, dict[str, float]]
+) -> dict[str, Any]:
+    ours = results[OURS]
     ratios: dict[str, float] = {}
-    for name, theirs in shown.items():
-        ratios[f"{name}_throughput"] = ratio(
-            ours["messages_per_second"], theirs["messages_per_second"]
-        )
-        ratios[f"{name}_p50"] = ratio(ours["latency_p50_ms"], theirs["latency_p50_ms"])
-        ratios[f"{name}_p95"] = ratio(ours["latency_p95_ms"], theirs["latency_p95_ms"])
+    for peer in PEERS:
+        theirs = results[peer]
+        for short, name in _COMPARED.items():
+            ratios[f"{peer.name}_{short}"] = ratio(ours[name], theirs[name])
     return {
         "bench": "bus",
         "machine": machine("redis", "faststream", "pydantic"),
@@ -123,8 +130,10 @@ def _report(options: argparse.Namespace, results: dict[Carrier, dict[str, float]
             "message_bytes": len(_messages(1, 1)[0].model_dump_json()),
             "redis": "private, Unix socket, appendonly yes, appendfsync everysec",
         },
-        "ours": ours,
-        "peers": shown,
+        "ours": {**ours, "configuration": OURS.configuration},
+        "peers": {
+            peer.name: {**results[peer], "configuration": peer.configuration} for peer in PEERS
+        },
         "ratios": ratios,
     }
 
@@ -137,10 +146,94 @@ async def _round(
     many, few = _messages(count, publishers), _messages(sequential, 1)
     inbox = _Inbox()
     gc.collect()
-    async with carrier.open(url, inbox.take), asyncio.timeout(_PATIENCE) as _:
-        pass
     async with carrier.open(url, inbox.take) as publish, asyncio.timeout(_PATIENCE):
-        raise NotImplementedError
+        seconds, cpu = await _at_full_speed(publish, inbox, many, publishers)
+        figures.per_second.append(count / seconds)
+        figures.cpu_us.append(cpu / count * 1e6)
+        figures.latency_ms += [each * 1000 for each in await _one_by_one(publish, inbox, few)]
+    sent = sorted(message.header.msg_id for message in (*many, *few))
+    if sorted(message.header.msg_id for message in inbox.taken) != sent:
+        raise HairemError(f"{carrier.name} lost, doubled or changed messages")
+
+
+async def _at_full_speed(
+    publish: Publish, inbox: _Inbox, messages: Sequence[Message], publishers: int
+) -> tuple[float, float]:
+    """Return seconds from the first publish to the last handled, and this process's CPU seconds."""
+
+    async def publisher(own: Sequence[Message]) -> None:
+        for message in own:
+            await publish(message)
+
+    done = inbox.wait_for(len(messages))
+    started, cpu = time.perf_counter(), time.process_time()
+    async with asyncio.TaskGroup() as group:
+        for number in range(publishers):
+            group.create_task(publisher(messages[number::publishers]))
+        await done
+    return inbox.last_at - started, time.process_time() - cpu
+
+
+async def _one_by_one(publish: Publish, inbox: _Inbox, messages: Sequence[Message]) -> list[float]:
+    """Return the seconds from publish to handled of each message, the next sent only then."""
+    seconds: list[float] = []
+    for message in messages:
+        done = inbox.wait_for(1)
+        started = time.perf_counter()
+        await publish(message)
+        await done
+        seconds.append(inbox.last_at - started)
+    return seconds
+
+
+class _Inbox:
+    """The handler that all carriers are given: it keeps the message and looks at the clock."""
+
+    def __init__(self) -> None:
+        self.taken: list[Message] = []
+        self.last_at = 0.0
+        self._until = 0
+        self._done: asyncio.Future[None] | None = None
+
+    def wait_for(self, more: int) -> asyncio.Future[None]:
+        """Return what is done when `more` messages than now were handled."""
+        self._until = len(self.taken) + more
+        self._done = asyncio.get_running_loop().create_future()
+        return self._done
+
+    def take(self, message: Message) -> None:
+        """Handle a message."""
+        self.taken.append(message)
+        if len(self.taken) == self._until and self._done is not None:
+            self.last_at = time.perf_counter()
+            self._done.set_result(None)
+
+
+def _messages(count: int, publishers: int) -> list[Message]:
+    """Return new messages such as the bridge sends: what a person says, and what came before.
+
+    Each publisher speaks in a conversation of its own.
+    """
+    history = [
+        ChatMessage(role="user", content="Good evening! Is anybody still up?"),
+        ChatMessage(
+            role="assistant", content="Only Electra and me. The kitchen light is still on."
+        ),
+    ]
+    return [
+        Message.create(
+            sender="user:0b2a5c8e61f94f0a",
+            recipient=f"agent:{AGENT}",
+            type=MessageType.RAW,
+            topic=Topic.USER_UTTERANCE,
+            content=f"Then please turn it off in {number} minutes, and tell me how warm it is.",
+            data=Utterance(language="en", speaker_name="Anna", history=history).as_data(),
+            metadata=Metadata(importance=0.5),
+            priority=Priority.P1,
+            conversation_id=f"01JD{number % publishers:022d}",
+        )
+        for number in range(count)
+    ]
 
 
 async def _empty(url: str) -> None:

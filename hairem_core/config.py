@@ -275,6 +275,6 @@ def _line(data: CommentedMap, location: tuple[int | str, ...]) -> int:
             else:
                 break
             node = node[part]
-        except (KeyError, IndexError, TypeError, AttributeError):
+        except KeyError, IndexError, TypeError, AttributeError:
             break
     return line

@@ -24,7 +24,9 @@ class Agent(BaseAgent):
         return "Notes left for you by the crew:\n" + "\n".join(notes) if notes else ""
 
     @tool
-    async def energy_cost(self, watts: float, hours: float, price_per_kwh: float) -> dict[str, float]:
+    async def energy_cost(
+        self, watts: float, hours: float, price_per_kwh: float
+    ) -> dict[str, float]:
         """Return the energy in kWh, and its cost, of a power in watts over a time in hours."""
         if watts < 0 or hours < 0 or price_per_kwh < 0:
             raise ToolError("power, time and price cannot be negative")

@@ -76,7 +76,9 @@ class BridgeSession:
         except TimeoutError:
             return await self._reject("auth_timeout", f"no `auth` within {_AUTH_SECONDS:g} s")
         except (ValidationError, KeyError) as err:
-            return await self._reject("invalid_format", f"the first frame must be `auth`: {_first(err)}")
+            return await self._reject(
+                "invalid_format", f"the first frame must be `auth`: {_first(err)}"
+            )
         if not frames.MIN_SCHEMA_VERSION <= auth.schema_version <= frames.SCHEMA_VERSION:
             return await self._reject(
                 "unsupported_schema",
@@ -120,7 +122,7 @@ class BridgeSession:
         except HairemError as err:
             _LOGGER.error("%s of %s failed: %s", command.type, self._client, err)
             self._fail(command.id, "internal", str(err))
-        except Exception:  # noqa: BLE001 - the edge: one command's failure stays with it
+        except Exception:
             _LOGGER.exception("%s of %s failed", command.type, self._client)
             self._fail(command.id, "internal", "an error in H-Core; see its log")
         else:
@@ -137,7 +139,9 @@ class BridgeSession:
                 return None
             case frames.Unsubscribe(subscription=subscription):
                 if subscription not in self._subscriptions:
-                    raise TurnRefused("unknown_subscription", f"there is no subscription {subscription}")
+                    raise TurnRefused(
+                        "unknown_subscription", f"there is no subscription {subscription}"
+                    )
                 self._subscriptions.pop(subscription)()
                 return {}
             case frames.Converse():

@@ -136,7 +136,9 @@ class Turns:
             )
         turn.waits_for = set()
         await self._send(
-            turn, Topic.TOOL_RECEIPT, {"results": [each.model_dump(mode="json") for each in results]}
+            turn,
+            Topic.TOOL_RECEIPT,
+            {"results": [each.model_dump(mode="json") for each in results]},
         )
 
     async def cancel(self, turn: Turn) -> None:
@@ -160,7 +162,9 @@ class Turns:
         record = self._registry.get(command.agent_id)
         if record is None:
             known = ", ".join(each.id for each in self._registry.records()) or "none"
-            raise TurnRefused("unknown_agent", f"there is no agent {command.agent_id!r}; known: {known}")
+            raise TurnRefused(
+                "unknown_agent", f"there is no agent {command.agent_id!r}; known: {known}"
+            )
         if record.state in _NO_ANSWER:
             why = f": {record.reason}" if record.reason else ""
             raise TurnRefused("agent_unavailable", f"{record.name} is {record.state.value}{why}")

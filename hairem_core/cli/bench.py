@@ -11,9 +11,7 @@ from hairem_core.errors import HairemError
 def run_bench(name: str, arguments: Sequence[str]) -> None:
     """Run `benchmarks/<name>.py`. Raises HairemError if there is none."""
     folder = code_root() / "benchmarks"
-    known = sorted(
-        path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")
-    )
+    known = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
     if name == "list":
         print("\n".join(known))
         return

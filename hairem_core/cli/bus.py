@@ -23,10 +23,12 @@ dead_app = typer.Typer(help="Messages that were given up.", invoke_without_comma
 app.add_typer(dead_app, name="dead")
 
 DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Data folder.", envvar="HAIREM_DATA", show_default=False)
+    Path | None,
+    typer.Option("--data", help="Data folder.", envvar="HAIREM_DATA", show_default=False),
 ]
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="system.yaml.", envvar="HAIREM_CONFIG", show_default=False)
+    Path | None,
+    typer.Option("--config", help="system.yaml.", envvar="HAIREM_CONFIG", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 
@@ -35,7 +37,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 def tail(
     data: DataOption = None,
     config: ConfigOption = None,
-    lines: Annotated[int, typer.Option("-n", min=0, help="How many past messages to begin with.")] = 10,
+    lines: Annotated[
+        int, typer.Option("-n", min=0, help="How many past messages to begin with.")
+    ] = 10,
     follow: Annotated[bool, typer.Option(help="Go on with what comes.")] = True,
     as_json: JsonOption = False,
 ) -> None:
@@ -44,7 +48,9 @@ def tail(
 
 
 @dead_app.callback()
-def dead_default(context: typer.Context, data: DataOption = None, config: ConfigOption = None) -> None:
+def dead_default(
+    context: typer.Context, data: DataOption = None, config: ConfigOption = None
+) -> None:
     """List the dead letters, unless a command says otherwise."""
     if context.invoked_subcommand is None:
         asyncio.run(_list(data, config, as_json=False, everything=False))
@@ -113,7 +119,8 @@ def _print(raw: bytes, as_json: bool) -> None:
     text = payload.content or json.dumps(payload.data, ensure_ascii=False)
     print(
         f"{header.timestamp.astimezone():%H:%M:%S.%f}"[:-3],
-        f"{header.priority} {header.type:<10} {header.topic:<18} {header.sender} > {header.recipient}:",
+        f"{header.priority} {header.type:<10} {header.topic:<18}",
+        f"{header.sender} > {header.recipient}:",
         " ".join(text.split())[:500],
         flush=True,
     )

@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import sys
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -93,7 +92,9 @@ async def _core(places: Places, config: SystemConfig) -> list[Finding]:
         free = _port_is_free(config.api.host, config.api.port)
         if not free:
             address = f"{config.api.host}:{config.api.port}"
-            return [Finding("wrong", "H-Core", f"not running, and {address} is taken", "Use --port.")]
+            return [
+                Finding("wrong", "H-Core", f"not running, and {address} is taken", "Use --port.")
+            ]
         return [Finding("note", "H-Core", err.what, err.hint or "")]
     except HairemError as err:
         return [Finding("wrong", "H-Core", str(err), "Restart `hairem up`.")]
@@ -172,7 +173,9 @@ def _bundles(places: Places, config: SystemConfig) -> list[Finding]:
     findings: list[Finding] = []
     for root in (places.root / folder for folder in config.agents.folders):
         if not root.is_dir():
-            findings.append(Finding("wrong", "agents", f"{root} is not there", "See agents.folders."))
+            findings.append(
+                Finding("wrong", "agents", f"{root} is not there", "See agents.folders.")
+            )
             continue
         for folder in sorted(root.iterdir()):
             if folder.name.startswith(("_", ".")) or not folder.is_dir():

@@ -29,10 +29,12 @@ app.add_typer(token_app, name="token")
 app.add_typer(bus.app, name="bus")
 
 DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Data folder.", envvar="HAIREM_DATA", show_default=False)
+    Path | None,
+    typer.Option("--data", help="Data folder.", envvar="HAIREM_DATA", show_default=False),
 ]
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="system.yaml.", envvar="HAIREM_CONFIG", show_default=False)
+    Path | None,
+    typer.Option("--config", help="system.yaml.", envvar="HAIREM_CONFIG", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -149,7 +151,9 @@ async def _ask(
 
 
 @app.command()
-def agents(data: DataOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def agents(
+    data: DataOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
     """List the agents and how they are."""
     found = asyncio.run(_agents(find_places(data, config)))
     if as_json:
@@ -158,7 +162,14 @@ def agents(data: DataOption = None, config: ConfigOption = None, as_json: JsonOp
     table = Table("id", "name", "state", "version", "restarts", "what it is", box=None)
     for each in found:
         about = each["reason"] or each["description"].get("en", "")
-        row = (each["id"], each["name"], each["state"], each["version"], str(each["restarts"]), about)
+        row = (
+            each["id"],
+            each["name"],
+            each["state"],
+            each["version"],
+            str(each["restarts"]),
+            about,
+        )
         table.add_row(*row)
     Console().print(table)
 
@@ -176,7 +187,9 @@ async def _agents(places: Places) -> list[dict[str, Any]]:
 
 
 @app.command()
-def doctor(data: DataOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def doctor(
+    data: DataOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
     """Look at what is installed, reachable and misconfigured, and say what to do."""
     from hairem_core.cli.doctor import examine
 

@@ -55,12 +55,20 @@ class Consumer:
     """
 
     def __init__(
-        self, bus: Bus, agent_id: str, handler: Handler, *, name: str = "host", retry_pause: float = 0.5
+        self,
+        bus: Bus,
+        agent_id: str,
+        handler: Handler,
+        *,
+        name: str = "host",
+        retry_pause: float = 0.5,
     ) -> None:
         self._bus = bus
         self._agent_id = agent_id
         self._handler = handler
-        self._lanes = [_Lane(bus, agent_id, lane, handler, name, retry_pause) for lane in keys.LANES]
+        self._lanes = [
+            _Lane(bus, agent_id, lane, handler, name, retry_pause) for lane in keys.LANES
+        ]
 
     async def start(self) -> None:
         """Take over what is pending and begin to read. Raises BusUnavailable."""
@@ -283,7 +291,7 @@ class _Lane:
             except Undeliverable as err:
                 await self._bury(entry.entry_id, entry.raw, str(err), entry.deliveries)
                 return None
-            except Exception as err:  # noqa: BLE001 - the edge: one handler's failure stays here
+            except Exception as err:
                 _LOGGER.debug("%s: handler failed", self._stream, exc_info=True)
                 return f"{type(err).__name__}: {err}"
         self._handled += 1

@@ -87,7 +87,9 @@ async def resend(redis: Redis, letter: DeadLetter) -> Message:
     """
     message = letter.message
     if message is None:
-        raise BusError(f"dead letter {letter.entry_id} is not a message", hint="Look at it instead.")
+        raise BusError(
+            f"dead letter {letter.entry_id} is not a message", hint="Look at it instead."
+        )
     agent_id = keys.agent_of(message.header.recipient)
     if agent_id is None or not await redis.sismember(keys.AGENTS, agent_id):
         raise BusError(

@@ -104,7 +104,11 @@ class PrivateRedis:
         self._socket.unlink(missing_ok=True)
         # A session of its own: Ctrl-C in a terminal is for H-Core, which then stops the server.
         self._process = await asyncio.create_subprocess_exec(
-            *command, stdin=DEVNULL, stdout=PIPE, stderr=asyncio.subprocess.STDOUT, start_new_session=True
+            *command,
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
         )
         self._reader = asyncio.create_task(self._read_log(self._process), name="redis-server log")
         await self._wait_until_ready(self._process)

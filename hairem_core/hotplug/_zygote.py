@@ -12,6 +12,8 @@ import select
 import signal
 import socket
 import sys
+import time
+from pathlib import Path
 
 from hairem_core.hotplug import agent_process
 
@@ -34,8 +36,7 @@ def serve(control: socket.socket) -> None:
                 continue
             body, descriptors, _, _ = socket.recv_fds(control, 65536, 2)
             if not body:
-                for pid in children.values():
-                    os.kill(pid, signal.SIGKILL)
+                _end(children)
                 return
             request = json.loads(body)
             pid = os.fork()
@@ -50,6 +51,21 @@ def serve(control: socket.socket) -> None:
             children[pidfd] = pid
             poll.register(pidfd, select.POLLIN)
             _tell(control, {"forked": pid, "request": request["request"]})
+
+
+def _end(children: dict[int, int]) -> None:
+    """Wait a second for agents, who saw their host go too, to end; kill the rest."""
+    deadline = time.monotonic() + 1.0
+    poll = select.poll()
+    for pidfd in children:
+        poll.register(pidfd, select.POLLIN)
+    waiting = set(children)
+    while waiting and (left := deadline - time.monotonic()) > 0:
+        for pidfd, _ in poll.poll(left * 1000):
+            poll.unregister(pidfd)
+            waiting.discard(pidfd)
+    for pidfd in waiting:
+        os.kill(children[pidfd], signal.SIGKILL)
 
 
 def _tell(control: socket.socket, event: dict[str, int]) -> None:
@@ -79,6 +95,6 @@ def _become_agent(request: dict[str, str], agent_socket: int, output: int) -> No
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with open(os.devnull) as null:
+    with Path(os.devnull).open() as null:
         os.dup2(null.fileno(), 0)
     serve(socket.socket(fileno=int(sys.argv[1])))

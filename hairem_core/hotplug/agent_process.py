@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from hairem_core.hotplug import frames
+from hairem_core.hotplug.handled import HandledLog
 from hairem_core.hotplug.remote import Remote, create_context
 from hairem_core.sdk.agent import BaseAgent
 from hairem_core.sdk.errors import AgentError
@@ -48,17 +49,18 @@ async def _serve(connection: socket.socket) -> None:
         await writer.drain()
         return
     remote.send(frames.Ready())
-    handlers = _Handlers(agent, remote)
+    handlers = _Handlers(agent, remote, HandledLog(Path(".handled")))
     remote.on_deliver = handlers.deliver
     remote.on_cancel = handlers.cancel
-    await reading
-    await handlers.finish()
+    host_is_there = await reading
+    # Without a host nothing that a handler still does could be known to anyone.
+    await handlers.finish(seconds=5.0 if host_is_there else 0.0)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     try:
         await asyncio.wait_for(agent.teardown(), 5)
-    except Exception:  # noqa: BLE001 - the edge of the process: it ends now in any case
+    except Exception:
         logger.exception("teardown() failed")
     writer.close()
 
@@ -68,15 +70,16 @@ class _Reader:
         self._remote = remote
         self._logger = logger
 
-    async def read(self, reader: asyncio.StreamReader) -> None:
+    async def read(self, reader: asyncio.StreamReader) -> bool:
+        """Read until the host says stop (True) or is gone (False)."""
         while True:
             try:
                 frame = await frames.read_to_agent(reader)
             except EOFError:
-                return
+                return False
             match frame:
                 case frames.Stop():
-                    return
+                    return True
                 case frames.Deliver(message=message):
                     self._remote.on_deliver(message)
                 case frames.Cancel(msg_id=msg_id):
@@ -88,13 +91,17 @@ class _Reader:
 class _Handlers:
     """The messages under way, each in a task of its own."""
 
-    def __init__(self, agent: BaseAgent, remote: Remote) -> None:
+    def __init__(self, agent: BaseAgent, remote: Remote, handled: HandledLog) -> None:
         self._agent = agent
         self._remote = remote
+        self._handled = handled
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
 
     def deliver(self, message: Message) -> None:
         msg_id = message.header.msg_id
+        if msg_id in self._handled:
+            self._remote.send(frames.Done(msg_id=msg_id))
+            return
         task = asyncio.create_task(self._handle(message), name=f"message {msg_id}")
         self._tasks[msg_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(msg_id, None))
@@ -103,11 +110,14 @@ class _Handlers:
         if task := self._tasks.get(msg_id):
             task.cancel()
 
-    async def finish(self, seconds: float = 5.0) -> None:
+    async def finish(self, seconds: float) -> None:
+        """Let the handlers that run finish for `seconds`, then cancel them."""
         if running := list(self._tasks.values()):
             _, late = await asyncio.wait(running, timeout=seconds)
             for task in late:
                 task.cancel()
+            await asyncio.wait(running, timeout=0.5)
+        self._handled.close()
 
     async def _handle(self, message: Message) -> None:
         msg_id = message.header.msg_id
@@ -121,6 +131,7 @@ class _Handlers:
         except Exception as err:  # noqa: BLE001 - the edge of the process: told to the host
             self._fail(msg_id, "agent_failed", _say(err), traceback.format_exc())
         else:
+            self._handled.add(msg_id)
             self._remote.send(frames.Done(msg_id=msg_id))
 
     def _fail(self, msg_id: UUID, code: str, error: str, trace: str) -> None:
@@ -133,7 +144,8 @@ def _load(start: frames.Start) -> type[BaseAgent]:
     folder = Path(start.folder)
     sys.path.insert(0, str(folder))
     spec = importlib.util.spec_from_file_location("logic", folder / "logic.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["logic"] = module
     spec.loader.exec_module(module)

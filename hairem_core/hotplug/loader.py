@@ -26,7 +26,12 @@ class PluginLoader:
     stopped, one that changes is started anew."""
 
     def __init__(
-        self, folders: Sequence[Path], *, create_host: HostFactory, registry: AgentRegistry, bus: Bus
+        self,
+        folders: Sequence[Path],
+        *,
+        create_host: HostFactory,
+        registry: AgentRegistry,
+        bus: Bus,
     ) -> None:
         self._folders = folders
         self._create_host = create_host
@@ -132,7 +137,7 @@ class PluginLoader:
             await asyncio.sleep(_POLL_SECONDS)
             try:
                 await self.scan()
-            except (HairemError, OSError):
+            except HairemError, OSError:
                 _LOGGER.exception("Looking for agents failed; trying again")
 
 

@@ -198,7 +198,7 @@ class AgentProcess:
             self._send(frames.Result(call=call.call, value=_jsonable(value)))
         except HairemError as err:
             self._send(frames.Refused(call=call.call, code=err.code, error=str(err)))
-        except Exception as err:  # noqa: BLE001 - the edge: told to the agent, never to its neighbours
+        except Exception as err:
             self._logger.exception("%s failed inside H-Core", call.method)
             self._send(frames.Refused(call=call.call, code="internal", error=type(err).__name__))
 

@@ -55,7 +55,9 @@ class Remote:
 
     async def call(self, method: str, **arguments: Any) -> Any:
         """Return what the host's `method` returns. Raises RemoteError, PermissionDenied."""
-        number = self._open(method, arguments, self._results, asyncio.get_running_loop().create_future())
+        number = self._open(
+            method, arguments, self._results, asyncio.get_running_loop().create_future()
+        )
         try:
             return await self._results[number]
         except asyncio.CancelledError:

@@ -23,25 +23,37 @@ _REMEMBERED_MESSAGES = 1024
 class Models(Protocol):
     """The language models, as the gateway offers them."""
 
-    def stream(self, agent_id: str, request: ChatRequest) -> AsyncGenerator[Delta]: ...
+    def stream(self, agent_id: str, request: ChatRequest) -> AsyncGenerator[Delta]:
+        """Yield the answer of the model that serves this agent."""
+        ...
 
 
 class Memory(Protocol):
     """The memory, as its store offers it."""
 
-    async def record(self, message: Message) -> bool: ...
+    async def record(self, message: Message) -> bool:
+        """Keep a message; False if it was there already."""
+        ...
 
     async def recent(
         self, agent_id: str, *, conversation_id: str | None, limit: int
-    ) -> list[Recollection]: ...
+    ) -> list[Recollection]:
+        """Return the last things said, oldest first."""
+        ...
 
     async def recall(
         self, agent_id: str, query: str, *, limit: int, exclude: Collection[UUID] = ()
-    ) -> list[Recollection]: ...
+    ) -> list[Recollection]:
+        """Return what fits `query`, best first."""
+        ...
 
-    async def get_state(self, agent_id: str, key: str) -> Any: ...
+    async def get_state(self, agent_id: str, key: str) -> Any:
+        """Return what was set under `key`, else None."""
+        ...
 
-    async def set_state(self, agent_id: str, key: str, value: Any) -> None: ...
+    async def set_state(self, agent_id: str, key: str, value: Any) -> None:
+        """Keep a JSON value under `key`; None removes it."""
+        ...
 
 
 class Home(Protocol):
@@ -49,7 +61,9 @@ class Home(Protocol):
 
     async def call_tools(
         self, agent_id: str, turn: Message, calls: Sequence[ToolCall]
-    ) -> list[ToolResult]: ...
+    ) -> list[ToolResult]:
+        """Return a result for each of `calls`."""
+        ...
 
 
 class _Arguments(BaseModel):
@@ -135,7 +149,7 @@ class AgentServices:
         if len(self._received) > _REMEMBERED_MESSAGES:
             self._received.popitem(last=False)
         if _is_said(message):
-            await self._memory.record(message)
+            await self._memory.record(_without_request(message))
 
     async def call(self, method: str, arguments: dict[str, Any], cause: UUID | None) -> Any:
         """Return the result of one call. Raises HairemError."""
@@ -254,6 +268,20 @@ def _is_said(message: Message) -> bool:
         Topic.USER_UTTERANCE,
         Topic.NARRATIVE_TEXT,
     )
+
+
+def _without_request(message: Message) -> Message:
+    """Return an utterance without what came along for this one answer.
+
+    Tools and instructions are the client's, tens of kilobytes with each sentence; history was
+    recorded when it was said.
+    """
+    data = {
+        key: value
+        for key, value in message.payload.data.items()
+        if key not in ("tools", "instructions", "history")
+    }
+    return message.model_copy(update={"payload": message.payload.model_copy(update={"data": data})})
 
 
 def _wrong_arguments(method: str, err: ValidationError) -> HairemError:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from hairem_core.llm._house import fold
 from hairem_core.sdk.chat import ChatMessage
 
-_LINE = re.compile(r"- (?:(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d) )?(?:(?P<who>\w+:\S+): )?(?P<text>.+)")
+_LINE = re.compile(
+    r"- (?:(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d) )?(?:(?P<who>user|agent)(?: [^:\n]+)?: )?(?P<text>.+)"
+)
 _ABOUT_MEMORY = re.compile(
     r"\bwhat (?:did|have|had) (?:i|we) (?:tell|told|say|said|ask|asked)\b|"
     r"\bdo you (?:remember|recall)\b|"
@@ -53,7 +55,7 @@ def statements(messages: Sequence[ChatMessage]) -> list[Remembered]:
         if message.role == "system" and message.name == "memory":
             for line in _LINE.finditer(message.content):
                 who = line["who"]
-                by_user = who is None or who.startswith("user:")
+                by_user = who != "agent"
                 found.append(Remembered(line["text"], line["at"], by_user=by_user))
     said = [Remembered(each.content) for each in messages if each.role == "user"]
     found += said[:-1]

@@ -18,6 +18,8 @@ from hairem_core.memory.language import LANGUAGES, analyzer
 
 _HEAP = 15_000_000
 """Bytes of the writer's buffer: the least that tantivy takes."""
+_GATHER = 0.05
+"""Seconds that entries gather before they are committed together, unless a search wants them."""
 _WIDEST = 4096
 """Hits looked at, at most, for distinct ones."""
 _TIE = 0.1
@@ -52,14 +54,16 @@ class RecallIndex:
             self._index.register_tokenizer(language, each)
         self._writer = self._index.writer(_HEAP, 1)
         self._pending: list[Entry] = []
+        self._committing: list[Entry] = []
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self._commits: set[asyncio.Task[None]] = set()
 
     def add(self, entry: Entry) -> None:
         """Take an entry in. It is committed soon, and before the next search at the latest."""
         self._pending.append(entry)
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self.catch_up())
+            self._task = asyncio.get_running_loop().create_task(self._commit_soon())
 
     def extend(self, entries: Iterable[Entry]) -> None:
         """Take many entries in, to be committed by `catch_up`."""
@@ -67,10 +71,11 @@ class RecallIndex:
 
     async def catch_up(self) -> None:
         """Commit what was taken in. A commit takes some 10 ms, so several entries share one."""
-        async with self._lock:
-            if self._pending:
-                entries, self._pending = self._pending, []
-                await asyncio.to_thread(self._commit, entries)
+        # Shielded: the thread goes on when its turn is cancelled, and must keep the lock meanwhile.
+        task = asyncio.create_task(self._commit_pending())
+        self._commits.add(task)
+        task.add_done_callback(self._commits.discard)
+        await asyncio.shield(task)
 
     async def search(
         self, agent_id: str, text: str, *, limit: int, exclude: Collection[UUID] = ()
@@ -83,14 +88,31 @@ class RecallIndex:
         query = self._query(agent_id, text)
         if query is None or limit <= 0:
             return []
-        await self.catch_up()
+        # A turn recalls right after its own words were recorded, and leaves those out: it need not
+        # wait for their commit.
+        if any(
+            agent_id in entry.agents and entry.event_id not in exclude
+            for entry in (*self._committing, *self._pending)
+        ):
+            await self.catch_up()
         return await asyncio.to_thread(self._search, query, limit, frozenset(exclude))
 
     async def close(self) -> None:
         """End what is under way."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
+        if under_way := {*self._commits, *([self._task] if self._task else [])}:
+            await asyncio.wait(under_way)
         await asyncio.to_thread(self._writer.wait_merging_threads)
+
+    async def _commit_pending(self) -> None:
+        async with self._lock:
+            if self._pending:
+                self._committing, self._pending = self._pending, []
+                await asyncio.to_thread(self._commit, self._committing)
+                self._committing = []
+
+    async def _commit_soon(self) -> None:
+        await asyncio.sleep(_GATHER)
+        await self.catch_up()
 
     def _commit(self, entries: list[Entry]) -> None:
         for entry in entries:

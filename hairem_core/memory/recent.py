@@ -1,6 +1,6 @@
 """The last things said to or by each agent, in memory: a prompt needs them at every turn.
 
-In the store the same question reads everything the agent ever heard (200 ms for 20,000 events).
+In the store the same question reads everything the agent ever heard (200 ms of 20,000 events).
 """
 
 from bisect import insort
@@ -28,10 +28,17 @@ class RecentTurns:
             del rows[0]
             self._dropped.add(agent_id)
 
-    def last(self, agent_id: str, limit: int) -> list[dict[str, Any]] | None:
-        """Return the last rows, oldest first; None when so many are not kept here."""
+    def last(
+        self, agent_id: str, limit: int, *, conversation_id: str | None = None
+    ) -> list[dict[str, Any]] | None:
+        """Return the last rows, oldest first, of one conversation or with None of all.
+
+        None when there may be more of them than are kept here.
+        """
         rows = self._rows.get(agent_id, [])
-        if limit > len(rows) and agent_id in self._dropped:
+        if conversation_id is not None:
+            rows = [row for row in rows if row.get("conversation_id") == conversation_id]
+        if len(rows) < limit and agent_id in self._dropped:
             return None
         return rows[-limit:]
 

@@ -7,10 +7,10 @@ from uuid import UUID
 from hairem_core.sdk.message import Message, Topic
 from hairem_core.sdk.recollection import Recollection
 
-RECALLABLE = (Topic.USER_UTTERANCE, Topic.NARRATIVE_TEXT)
+SPEECH = (Topic.USER_UTTERANCE, Topic.NARRATIVE_TEXT)
 """What is remembered as said. Everything else is kept, but not recalled."""
-FIELDS = "id, agents, at, sender, content"
-"""What `recollection` needs of a row."""
+FIELDS = "id, agents, at, sender, speaker_name, conversation_id, speech, content"
+"""What is read of a row to remember it."""
 
 
 def agents_of(message: Message) -> list[str]:
@@ -20,9 +20,9 @@ def agents_of(message: Message) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def is_recallable(message: Message) -> bool:
-    """Return whether a message becomes a recollection."""
-    return message.header.topic in RECALLABLE and bool(message.payload.content.strip())
+def is_speech(message: Message) -> bool:
+    """Return whether a message is something said, and so becomes a recollection."""
+    return message.header.topic in SPEECH and bool(message.payload.content.strip())
 
 
 def to_row(message: Message) -> dict[str, Any]:
@@ -33,6 +33,7 @@ def to_row(message: Message) -> dict[str, Any]:
         "agents": agents_of(message),
         "at": header.timestamp,
         "sender": header.sender,
+        "speaker_name": payload.data.get("speaker_name"),
         "recipient": header.recipient,
         "type": header.type.value,
         "topic": header.topic.value,
@@ -40,6 +41,7 @@ def to_row(message: Message) -> dict[str, Any]:
         "conversation_id": header.conversation_id,
         "parent_id": header.parent_id,
         "hops": header.hops,
+        "speech": is_speech(message),
         "content": payload.content,
         "data": json.dumps(payload.data, ensure_ascii=False) if payload.data else None,
         "confidence": payload.metadata.confidence,
@@ -56,6 +58,7 @@ def recollection(row: dict[str, Any], agent_id: str, *, score: float | None = No
         event_id=event_id,
         at=row["at"],
         speaker=row["sender"],
+        speaker_name=row.get("speaker_name"),
         role="assistant" if row["sender"] == f"agent:{agent_id}" else "user",
         content=row["content"],
         score=score,

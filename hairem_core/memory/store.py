@@ -11,19 +11,12 @@ from surrealdb import RecordID
 from hairem_core.memory.database import Database
 from hairem_core.memory.index import Entry, RecallIndex
 from hairem_core.memory.recent import RecentTurns
-from hairem_core.memory.rows import (
-    FIELDS,
-    RECALLABLE,
-    is_recallable,
-    recollection,
-    to_row,
-)
+from hairem_core.memory.rows import FIELDS, recollection, to_row
 from hairem_core.sdk.message import Message, MessageType
 from hairem_core.sdk.recollection import Recollection
 
 _PAGE = 500
 """Rows read at once while opening: decoding more would hold up the event loop noticeably."""
-_TOPICS = [topic.value for topic in RECALLABLE]
 
 
 class MemoryStore:
@@ -82,26 +75,17 @@ class MemoryStore:
         """
         if limit <= 0:
             return []
-        if conversation_id is None:
-            kept = self._recent.last(agent_id, limit)
-            if kept is not None:
-                return [recollection(row, agent_id) for row in kept]
+        kept = self._recent.last(agent_id, limit, conversation_id=conversation_id)
+        if kept is not None:
+            return [recollection(row, agent_id) for row in kept]
+        # A function in WHERE, such as string::trim, would make the engine read the whole table.
+        where = "agents CONTAINS $agent AND speech = true"
+        if conversation_id is not None:
+            where = f"conversation_id = $conversation AND {where}"
         rows = await self._database.query(
-            # The planner would take no index, or that of a less telling field.
-            f"SELECT {FIELDS} FROM raw_event "  # noqa: S608  constants only
-            + (
-                "WITH INDEX conversation WHERE conversation_id = $conversation AND "
-                if conversation_id is not None
-                else "WHERE "
-            )
-            + "agents CONTAINS $agent AND topic IN $topics AND string::trim(content) != '' "
+            f"SELECT {FIELDS} FROM raw_event WHERE {where} "  # noqa: S608  constants only
             "ORDER BY at DESC, id DESC LIMIT $limit",
-            {
-                "agent": agent_id,
-                "conversation": conversation_id,
-                "topics": _TOPICS,
-                "limit": limit,
-            },
+            {"agent": agent_id, "conversation": conversation_id, "limit": limit},
         )
         return [recollection(row, agent_id) for row in reversed(rows)]
 
@@ -174,7 +158,7 @@ class MemoryStore:
         if not new:
             return False
         self._events += 1
-        if is_recallable(message):
+        if row["speech"]:
             self._derive({**row, "id": RecordID("raw_event", row["id"])})
         return True
 
@@ -184,7 +168,7 @@ class MemoryStore:
         self._events = counted[0]["count"] if counted else 0
         async for rows in self._pages():
             for row in rows:
-                if row["topic"] in _TOPICS and row["content"].strip():
+                if row["speech"]:
                     self._derive(row, later=True)
             await self._index.catch_up()
 
@@ -195,7 +179,7 @@ class MemoryStore:
             # A range over ids is a seek; WHERE id > … would scan, and START counts from the top.
             scope = f":u'{after}'>.." if after else ""
             rows = await self._database.query(
-                f"SELECT {FIELDS}, topic FROM raw_event{scope} LIMIT {_PAGE}"  # noqa: S608
+                f"SELECT {FIELDS} FROM raw_event{scope} LIMIT {_PAGE}"  # noqa: S608
             )
             if not rows:
                 return

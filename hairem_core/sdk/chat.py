@@ -50,7 +50,7 @@ class ChatMessage(_Strict):
     name: str | None = Field(
         default=None,
         description='On a system message, which part of the prompt it is: "memory" holds what '
-        "was recalled, one `- ` line each",
+        "was recalled, one line each: `- 2026-11-21 18:02 user Anna: words`",
     )
     tool_calls: list[ToolCall] = Field(default_factory=list)
     tool_call_id: str | None = None

@@ -17,6 +17,8 @@ class Recollection(BaseModel):
     at: Timestamp
     speaker: str
     """Address of who said it: `user:<id>` or `agent:<id>`."""
+    speaker_name: str | None = None
+    """What that person is called, where it is known."""
     role: Literal["user", "assistant"]
     """`assistant` where the agent that remembers said it itself."""
     content: str

@@ -56,7 +56,9 @@ class Toolbox:
         method, model = self._methods[call.name]
         try:
             arguments = model.model_validate(call.arguments)
-            data = await method(**{name: getattr(arguments, name) for name in type(arguments).model_fields})
+            data = await method(
+                **{name: getattr(arguments, name) for name in type(arguments).model_fields}
+            )
         except ValidationError as err:
             problems = "; ".join(
                 f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in err.errors()

@@ -68,7 +68,9 @@ class Turn:
         messages = [
             ChatMessage(role="system", name="persona", content=self._who_and_where()),
         ]
-        if instructions := "\n".join(filter(None, (extra_instructions, self.utterance.instructions))):
+        if instructions := "\n".join(
+            filter(None, (extra_instructions, self.utterance.instructions))
+        ):
             messages.append(ChatMessage(role="system", name="instructions", content=instructions))
         if recalled:
             lines = "\n".join(_as_line(each) for each in sorted(recalled, key=lambda each: each.at))
@@ -145,4 +147,9 @@ def _as_message(result: ToolResult) -> ChatMessage:
 
 def _as_line(each: Recollection) -> str:
     local: datetime = each.at.astimezone()
-    return f"- {local:%Y-%m-%d %H:%M} {each.speaker}: {' '.join(each.content.split())}"
+    kind, _, name = each.speaker.partition(":")
+    # A person's id says nothing to a model, and would be spoken.
+    if kind == "user":
+        name = (each.speaker_name or "").replace(":", " ")
+    who = f"{kind} {name}".rstrip()
+    return f"- {local:%Y-%m-%d %H:%M} {who}: {' '.join(each.content.split())}"

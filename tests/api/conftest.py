@@ -7,10 +7,12 @@ from hairem_core.core import Core
 from tests.support.core import Client, running_core
 from tests.support.scripted_model import ScriptedModel
 
+
 @pytest.fixture
 async def model() -> AsyncIterator[ScriptedModel]:
     async with ScriptedModel() as server:
         yield server
+
 
 @pytest.fixture
 async def core(tmp_path: Path, model: ScriptedModel) -> AsyncIterator[Core]:
@@ -20,11 +22,10 @@ async def core(tmp_path: Path, model: ScriptedModel) -> AsyncIterator[Core]:
     ) as core:
         yield core
 
+
 @pytest.fixture
 async def client(core: Core) -> AsyncIterator[Client]:
     assert core.new_token is not None
     async with Client.connect(core.address, core.new_token) as client:
         assert (await client.receive())["type"] == "auth_ok"
         yield client
-
-__all__ = ["Rule"]

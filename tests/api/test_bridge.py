@@ -106,7 +106,9 @@ async def test_results_that_were_not_asked_for_are_refused(
     right = [{"id": call["id"], "name": call["name"], "error": "no such lamp"} for call in calls]
     assert (await client.command("tool_results", turn=turn, results=right))["success"]
     assert (await client.rest_of(turn))[-1]["kind"] == "done"
-    assert json.loads(model.requests[-1].body["messages"][-1]["content"]) == {"error": "no such lamp"}
+    assert json.loads(model.requests[-1].body["messages"][-1]["content"]) == {
+        "error": "no such lamp"
+    }
 
 
 async def test_history_language_and_instructions_reach_the_model(
@@ -118,7 +120,10 @@ async def test_history_language_and_instructions_reach_the_model(
         language="fr-CH",
         user={"id": "u1", "name": "Anna"},
         device={"name": "Enceinte", "area": "Cuisine"},
-        history=[{"role": "user", "content": "Bonsoir"}, {"role": "assistant", "content": "Bonsoir !"}],
+        history=[
+            {"role": "user", "content": "Bonsoir"},
+            {"role": "assistant", "content": "Bonsoir !"},
+        ],
         instructions="The time is noon.",
     )
     messages = model.requests[-1].body["messages"]
@@ -249,7 +254,8 @@ async def test_two_conversations_at_once_do_not_mix(
     assert _text(first).split() == ["one", "two", "three"] * 5
     assert _text(second).split() == ["a", "b", "c"] * 5
     one, two = model.requests
-    assert one.ended and two.ended
+    assert one.ended
+    assert two.ended
     assert max(one.started, two.started) < min(one.ended, two.ended), "side by side"
 
 
@@ -291,9 +297,7 @@ async def test_agents_are_listed_then_every_change_is_told(core: Core, client: C
     pid = core.agent_pid("electra")
     assert pid is not None
     os.kill(pid, 9)
-    states = [
-        (await client.receive_for(subscription))["event"]["agent"]["state"] for _ in range(3)
-    ]
+    states = [(await client.receive_for(subscription))["event"]["agent"]["state"] for _ in range(3)]
     assert states == ["crashed", "starting", "live"]
     assert (await client.command("unsubscribe", subscription=subscription))["success"]
 

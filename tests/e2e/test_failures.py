@@ -92,7 +92,7 @@ async def test_the_core_killed_in_mid_answer_is_told_at_once_and_everything_come
     absent = await house.home.process("Hello?", agent=house.agents["electra"])
     assert absent.error
     async with asyncio.timeout(3):
-        while os.path.exists(f"/proc/{orphan}"):  # noqa: ASYNC110, ASYNC240, PTH110  a process
+        while os.path.exists(f"/proc/{orphan}"):  # noqa: PTH110  a process
             await asyncio.sleep(0.02)
 
     model.script.rules.clear()

@@ -59,9 +59,7 @@ async def test_a_loop_ends_in_the_dead_letters(bus: Bus, hops: int, arrives: boo
 async def test_stream_messages_go_live_and_are_not_kept(bus: Bus) -> None:
     heard: list[Message] = []
     stop = await bus.listen("user:anna", heard.append)
-    piece = note(
-        "Goo", recipient="user:anna", type=MessageType.STREAM, topic=Topic.NARRATIVE_TEXT
-    )
+    piece = note("Goo", recipient="user:anna", type=MessageType.STREAM, topic=Topic.NARRATIVE_TEXT)
     assert await bus.publish(piece) == 1
     await until(lambda: heard)
     assert heard == [piece]

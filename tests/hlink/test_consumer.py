@@ -226,7 +226,9 @@ async def test_a_dead_letter_can_be_sent_again(bus: Bus) -> None:
     await until(lambda: recorder.handled)
     await consumer.stop()
     assert await _reasons(bus) == []
-    assert [each.resent async for each in dead.dead_letters(bus.redis, include_resent=True)] == [True]
+    assert [each.resent async for each in dead.dead_letters(bus.redis, include_resent=True)] == [
+        True
+    ]
 
 
 async def test_what_one_consumer_left_is_taken_over_by_the_next(bus: Bus) -> None:

@@ -101,7 +101,10 @@ class Agent(BaseAgent):
         (HEAD + "class Agent(BaseAgent):\n    async def setup(self): 1 / 0\n", "ZeroDivisionError"),
         ("import no_such_module\n", "No module named 'no_such_module'"),
         ("import os\nos._exit(3)\n", "ended with exit code 3"),
-        (HEAD + "class Agent(BaseAgent):\n    async def setup(self): await asyncio.sleep(99)\n", "setup() did not return"),
+        (
+            HEAD + "class Agent(BaseAgent):\n    async def setup(self): await asyncio.sleep(99)\n",
+            "setup() did not return",
+        ),
     ],
 )
 async def test_an_agent_that_cannot_start_says_why_and_harms_nobody(
@@ -210,7 +213,8 @@ async def test_a_turn_that_takes_too_long_is_told(agents: Path, tmp_path: Path) 
         agents,
         "slow",
         HEAD
-        + "class Agent(BaseAgent):\n    async def on_utterance(self, message): await asyncio.sleep(60)\n",
+        + "class Agent(BaseAgent):\n"
+        + "    async def on_utterance(self, message): await asyncio.sleep(60)\n",
     )
     async with running_core(tmp_path, agents=agents, agents_config={"turn_timeout": 0.5}) as core:
         assert core.new_token
@@ -239,7 +243,11 @@ async def test_an_agent_that_says_nothing_is_an_error(agents: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("call", "permission"),
     [
-        ("[x async for x in self.ctx.llm.stream(ChatRequest(messages=[ChatMessage(role='user')]))]", "llm"),
+        (
+            "[x async for x in self.ctx.llm.stream("
+            "ChatRequest(messages=[ChatMessage(role='user')]))]",
+            "llm",
+        ),
         ("await self.ctx.home.call_tools(message, [ToolCall(id='1', name='x')])", "home.act"),
     ],
 )
@@ -266,14 +274,14 @@ class Agent(BaseAgent):
     assert "manifest.yaml" in answer.payload.content
 
 
-async def test_an_agents_tool_is_called_by_the_model(
-    agents: Path, tmp_path: Path
-) -> None:
+async def test_an_agents_tool_is_called_by_the_model(agents: Path, tmp_path: Path) -> None:
     from tests.support.core import ROOT
     from tests.support.scripted_model import Rule
     from tests.support.scripted_rules import ToolCallSpec
 
-    call = ToolCallSpec(name="energy_cost", arguments={"watts": 2000, "hours": 3, "price_per_kwh": 0.25})
+    call = ToolCallSpec(
+        name="energy_cost", arguments={"watts": 2000, "hours": 3, "price_per_kwh": 0.25}
+    )
     rules = [
         Rule(match="oven", after_tool=False, tool_call=call),
         Rule(match="oven", after_tool=True, reply="One fifty."),
@@ -296,7 +304,9 @@ async def test_renarde_leaves_electra_a_note(tmp_path: Path) -> None:
     from tests.support.scripted_model import Rule
     from tests.support.scripted_rules import ToolCallSpec
 
-    call = ToolCallSpec(name="leave_note", arguments={"agent": "electra", "note": "Grandma sleeps at noon."})
+    call = ToolCallSpec(
+        name="leave_note", arguments={"agent": "electra", "note": "Grandma sleeps at noon."}
+    )
     rules = [
         Rule(match="tell electra", after_tool=False, tool_call=call),
         Rule(match="tell electra", after_tool=True, reply="I left her a note."),
@@ -318,7 +328,9 @@ async def test_renarde_leaves_electra_a_note(tmp_path: Path) -> None:
 async def test_bundles_come_change_and_go(agents: Path, tmp_path: Path) -> None:
     async with running_core(tmp_path, agents=agents) as core:
         write_agent(agents, "counter", COUNTER)
-        await until(lambda: core.registry.get("counter") and core.registry["counter"].state == "live")
+        await until(
+            lambda: core.registry.get("counter") and core.registry["counter"].state == "live"
+        )
         assert (await _ask(core, _from_test("counter")))[0].payload.content == "1"
         (agents / "counter" / "logic.py").write_text(COUNTER.replace("seen + 1}", "seen + 1}!"))
         await until(lambda: core.registry["counter"].generation == 2)

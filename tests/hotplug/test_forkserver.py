@@ -55,13 +55,11 @@ async def test_a_child_has_nothing_of_h_cores_environment_or_descriptors(
 
 def _open_sockets(pid: int) -> int:
     """Return how many sockets a process holds but for those of its own event loop's wake-up."""
-    links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
     return len([link for link in links if link.startswith("socket:")]) - 2
 
 
-async def test_a_killed_forkserver_is_started_again(
-    forkserver: Forkserver, tmp_path: Path
-) -> None:
+async def test_a_killed_forkserver_is_started_again(forkserver: Forkserver, tmp_path: Path) -> None:
     first = await forkserver.fork(tmp_path)
     pid = forkserver.pid
     assert pid is not None

@@ -125,7 +125,7 @@ def ask(hass: HomeAssistant, loaded: MockConfigEntry) -> Ask:
 async def eventually(condition: Callable[[], bool], within: float = 3.0) -> None:
     """Return as soon as `condition` holds; fail after `within` seconds."""
     async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 - Home Assistant's state has no event to wait for
+        while not condition():
             await asyncio.sleep(0.005)
 
 

@@ -1,7 +1,6 @@
 """A gateway that knows the scripted model server."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,23 +26,6 @@ TURN_ON = ToolSpec(
         },
     },
 )
-
-
-# LiteLLM sets these filters for itself when it is imported; pytest undoes them for each test.
-_OF_LITELLM = (
-    "ignore:.*conflict with protected namespace.*",
-    "ignore:.*Accessing the.*attribute on the instance is deprecated.*",
-    "ignore:.*`ReadOnly` qualifier.*",
-    "ignore:Pydantic serializer warnings",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep warnings errors for our own code, and LiteLLM's what LiteLLM makes of them."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            for each in _OF_LITELLM:
-                item.add_marker(pytest.mark.filterwarnings(each))
 
 
 @pytest.fixture

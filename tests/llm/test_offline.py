@@ -231,10 +231,10 @@ async def test_only_a_result_makes_it_done(
 MEMORY = ChatMessage(
     role="system",
     name="memory",
-    content="- 2026-11-01 18:02 user:anna: My keys are in the blue bowl\n"
-    "- 2026-11-02 08:00 user:anna: Where are my keys?\n"
-    "- 2026-11-02 08:00 agent:renarde: I remember this: “My keys are in the blue bowl”.\n"
-    "- 2026-11-03 09:00 user:anna: L'anniversaire d'Élodie est le 3 mai",
+    content="- 2026-11-01 18:02 user Anna: My keys are in the blue bowl\n"
+    "- 2026-11-02 08:00 user Anna: Where are my keys?\n"
+    "- 2026-11-02 08:00 agent renarde: I remember this: “My keys are in the blue bowl”.\n"
+    "- 2026-11-03 09:00 user Anna: L'anniversaire d'Élodie est le 3 mai",
 )
 
 

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from hairem_core.memory.store import MemoryStore
+from hairem_core.sdk.message import Message, MessageType, Topic
 from tests.memory.messages import answered, said
 
 FACTS = [
@@ -71,6 +72,35 @@ async def test_what_was_just_said_is_found_and_can_be_excluded(store: MemoryStor
     assert await store.recall("renarde", "umbrella", limit=0) == []
 
 
+async def test_a_turn_does_not_wait_for_its_own_words(store: MemoryStore) -> None:
+    first = said("the umbrella is in the hall")
+    await store.record(first)
+    assert await store.recall("renarde", "umbrella", limit=5)
+    question = said("where is the umbrella?")
+    elsewhere = said("the umbrella drips", to="agent:electra")
+    await store.record(question)
+    await store.record(elsewhere)
+
+    found = await store.recall("renarde", "umbrella", limit=5, exclude={question.header.msg_id})
+
+    assert [each.event_id for each in found] == [first.header.msg_id]
+    # They are there for whoever does not leave them out.
+    assert len(await store.recall("renarde", "umbrella", limit=5)) == 2
+    (hers,) = await store.recall("electra", "umbrella", limit=5)
+    assert hers.event_id == elsewhere.header.msg_id
+
+
+async def test_recalls_that_are_cancelled_do_no_harm(store: MemoryStore) -> None:
+    for number in range(20):
+        await store.record(said(f"the lantern number {number} is lit"))
+        task = asyncio.create_task(store.recall("renarde", "lantern", limit=5))
+        await asyncio.sleep(0.002 * (number % 4))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    assert len(await store.recall("renarde", "lantern", limit=50)) == 20
+
+
 async def test_the_same_words_count_once(store: MemoryStore) -> None:
     fact = said("the umbrella is in the hall")
     await store.record(fact)
@@ -118,3 +148,17 @@ async def test_recording_and_recalling_at_once_do_not_hold_up_the_loop(store: Me
     await watcher
     # Generous, since the machine may be busy: a commit on the loop would take that at each turn.
     assert longest < 0.25
+
+
+async def test_who_said_it_is_remembered_by_name(store: MemoryStore) -> None:
+    said = Message.create(
+        sender="user:5dbc97d4",
+        recipient="agent:renarde",
+        type=MessageType.RAW,
+        topic=Topic.USER_UTTERANCE,
+        content="The parcel comes on Friday.",
+        data={"speaker_name": "Anna"},
+    )
+    await store.record(said)
+    (found,) = await store.recall("renarde", "When does the parcel come?", limit=1)
+    assert found.speaker_name == "Anna"

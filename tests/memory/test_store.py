@@ -59,6 +59,32 @@ async def test_recent_beyond_what_is_kept_in_memory(store: MemoryStore) -> None:
     assert [each.content for each in found] == [f"sentence {n}" for n in range(5, 80)]
 
 
+async def test_an_old_conversation_beyond_what_is_kept_in_memory(store: MemoryStore) -> None:
+    start = datetime(2026, 5, 1, tzinfo=UTC)
+    for number in range(80):
+        conversation = "old" if number < 6 else "new"
+        at = start + timedelta(seconds=number)
+        await store.record(said(f"sentence {number}", conversation_id=conversation, at=at))
+
+    found = await store.recent("renarde", conversation_id="old", limit=4)
+
+    assert [each.content for each in found] == [f"sentence {n}" for n in range(2, 6)]
+    assert await store.recent("renarde", conversation_id="never", limit=4) == []
+
+
+async def test_the_engine_answers_for_a_conversation_by_its_index(url: str) -> None:
+    # Without it, each turn would read everything that was ever said.
+    store = await MemoryStore.open(url)
+    await store.close()
+    async with AsyncSurreal(url) as database:
+        await database.use("hairem", "memory")
+        plan: Any = await database.query(
+            "SELECT id, at FROM raw_event WHERE conversation_id = 'c' AND agents CONTAINS 'a' "
+            "AND speech = true ORDER BY at DESC, id DESC LIMIT 8 EXPLAIN"
+        )
+    assert plan[0]["detail"]["plan"]["index"] == "conversation"
+
+
 async def test_a_late_message_is_put_where_it_belongs(store: MemoryStore) -> None:
     start = datetime(2026, 5, 1, tzinfo=UTC)
     for minute in (0, 2, 1):

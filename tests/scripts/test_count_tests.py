@@ -21,7 +21,7 @@ def write(folder: Path, name: str, **counts: int) -> Path:
 
 
 def count(*reports: Path) -> tuple[str, int]:
-    command = [sys.executable, ROOT / "scripts" / "count_tests.py", *reports]
+    command: list[str | Path] = [sys.executable, ROOT / "scripts" / "count_tests.py", *reports]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout, done.returncode
 

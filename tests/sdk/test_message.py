@@ -6,7 +6,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hairem_core.sdk.message import (
@@ -24,7 +25,11 @@ from tests.support.bus import note
 SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "h-link.json"
 
 json_values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=10,
 )
@@ -57,7 +62,8 @@ def test_the_published_schema_is_that_of_the_code() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [("bogus",), ("header", "bogus"), ("payload", "bogus"), ("payload", "metadata", "bogus")]
+    "path",
+    [("bogus",), ("header", "bogus"), ("payload", "bogus"), ("payload", "metadata", "bogus")],
 )
 def test_unknown_fields_are_refused_everywhere(path: tuple[str, ...]) -> None:
     body: dict[str, Any] = json.loads(note("x").model_dump_json())
@@ -70,14 +76,16 @@ def test_unknown_fields_are_refused_everywhere(path: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["agent:electra", "user:3f-0c.A@x", "home:light.kitchen", "core:host", "area:a", "crew"]
+    "address",
+    ["agent:electra", "user:3f-0c.A@x", "home:light.kitchen", "core:host", "area:a", "crew"],
 )
 def test_addresses(address: str) -> None:
     assert check_address(address) == address
 
 
 @pytest.mark.parametrize(
-    "address", ["", "electra", "agent:", "agent:a b", "agent:*", "crew:x", "dog:rex", "agent:" + "a" * 129]
+    "address",
+    ["", "electra", "agent:", "agent:a b", "agent:*", "crew:x", "dog:rex", "agent:" + "a" * 129],
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="is not an address"):
@@ -87,7 +95,11 @@ def test_what_is_no_address_is_refused(address: str) -> None:
 def test_timestamps_are_utc_in_milliseconds() -> None:
     paris = datetime(2026, 7, 1, 14, 0, 0, 123_456, tzinfo=timezone(timedelta(hours=2)))
     message = Message.create(
-        sender="core:a", recipient="core:b", type=MessageType.RAW, topic=Topic.HOME_EVENT, expires_at=paris
+        sender="core:a",
+        recipient="core:b",
+        type=MessageType.RAW,
+        topic=Topic.HOME_EVENT,
+        expires_at=paris,
     )
     assert '"expires_at":"2026-07-01T12:00:00.123Z"' in message.model_dump_json()
     assert now().microsecond % 1000 == 0
@@ -108,7 +120,9 @@ def test_message_ids_are_uuid7_and_grow() -> None:
 
 def test_an_answer_belongs_to_what_it_answers() -> None:
     question = note("?", sender="user:anna", conversation_id="c", priority=Priority.P1)
-    answer = question.answer(sender="agent:a", type=MessageType.SUBJECTIVE, topic=Topic.NARRATIVE_TEXT)
+    answer = question.answer(
+        sender="agent:a", type=MessageType.SUBJECTIVE, topic=Topic.NARRATIVE_TEXT
+    )
     header = answer.header
     assert header.parent_id == question.header.msg_id
     assert header.recipient == "user:anna"

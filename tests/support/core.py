@@ -37,7 +37,9 @@ class Client:
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, address: str, token: str, schema_version: int = 1) -> AsyncIterator[Self]:
+    async def connect(
+        cls, address: str, token: str, schema_version: int = 1
+    ) -> AsyncIterator[Self]:
         async with connect(f"ws://{address}/api/ws") as connection:
             client = cls(connection)
             await client.receive()
@@ -117,12 +119,15 @@ async def running_core(
         yield core
 
 
-def write_agent(folder: Path, agent_id: str, logic: str = "", permissions: str = "[llm, home.act]") -> Path:
+def write_agent(
+    folder: Path, agent_id: str, logic: str = "", permissions: str = "[llm, home.act]"
+) -> Path:
     """Write a bundle and return its folder."""
     bundle = folder / agent_id
     bundle.mkdir(parents=True, exist_ok=True)
     (bundle / "manifest.yaml").write_text(
-        f"id: {agent_id}\nname: {agent_id.title()}\nlanguages: [en, fr]\npermissions: {permissions}\n"
+        f"id: {agent_id}\nname: {agent_id.title()}\n"
+        f"languages: [en, fr]\npermissions: {permissions}\n"
     )
     if logic:
         (bundle / "logic.py").write_text(logic)

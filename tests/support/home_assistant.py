@@ -208,7 +208,7 @@ class HomeAssistant:
         self._socket = await self.open_socket()
         # It answers before it has set up everything; entities have no state until then.
         async with asyncio.timeout(60):
-            while (await self.get("/api/config"))["state"] != "RUNNING":  # noqa: ASYNC110  another process
+            while (await self.get("/api/config"))["state"] != "RUNNING":
                 await asyncio.sleep(0.1)
 
     async def open_socket(self) -> HomeAssistantSocket:

@@ -136,7 +136,7 @@ class ScriptedModel:
     ) -> None:
         """Return as soon as `condition(requests)` holds. Raises TimeoutError."""
         async with asyncio.timeout(timeout):
-            while not condition(self.requests):  # noqa: ASYNC110  the condition is the caller's
+            while not condition(self.requests):
                 await asyncio.sleep(0.005)
 
     # OpenAI

@@ -71,7 +71,8 @@ _GREETINGS = {
     ("Electra", True): "Bonjour ! Electra, maison et énergie. De quoi dois-je m'occuper ?",
 }
 _MEMORY_LINE = re.compile(
-    r"^- (?:\d{4}-\d\d-\d\d \d\d:\d\d )?(?:(?P<who>\w+:\S+): )?(?P<text>.+)$", re.MULTILINE
+    r"^- (?:\d{4}-\d\d-\d\d \d\d:\d\d )?(?:(?P<who>user|agent)(?: [^:\n]+)?: )?(?P<text>.+)$",
+    re.MULTILINE,
 )
 _MEMORY = re.compile(r"<memory>\s*(.*?)\s*</memory>", re.DOTALL)
 
@@ -123,7 +124,7 @@ def _recall(turn: Turn, french: bool) -> str:
     told = [
         line["text"].strip()
         for line in _MEMORY_LINE.finditer(found[1] if found else "")
-        if not (line["who"] or "").startswith("agent:")
+        if line["who"] != "agent"
     ]
     told = [text for text in [*told, *turn.earlier] if not text.endswith("?")]
     if not told:

@@ -1,0 +1,189 @@
+"""The `hairem` command: wrong input ends with exit code 2 and one clear error."""
+
+import json
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.support.command import RunningCore, hairem
+from tests.support.old_redis import OldRedis
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def core(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningCore]:
+    async with RunningCore(tmp_path_factory.mktemp("core") / "data") as core:
+        yield core
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_it_answers(core: RunningCore) -> None:
+    done = await hairem("ask", "electra", "Bonsoir", "--language", "fr", "--data", core.data)
+    assert done.code == 0
+    assert "llm.chat.model" in done.out, "the offline brain says what would make it clever"
+
+
+async def test_agents_are_listed(core: RunningCore) -> None:
+    done = await hairem("agents", "--json", "--data", core.data)
+    assert [agent["id"] for agent in json.loads(done.out)] == ["electra", "renarde"]
+    assert "Renarde" in (await hairem("agents", "--data", core.data)).out
+
+
+async def test_the_journal_can_be_read(core: RunningCore) -> None:
+    await hairem("ask", "electra", "a word for the journal", "--data", core.data)
+    done = await hairem("bus", "tail", "--no-follow", "--data", core.data)
+    assert "user:house > agent:electra: a word for the journal" in done.out
+    assert (await hairem("bus", "dead", "--data", core.data)).out == "No dead letters.\n"
+
+
+async def test_doctor_finds_a_healthy_house(core: RunningCore) -> None:
+    done = await hairem("doctor", "--json", "--data", core.data)
+    findings = {each["what"]: each["status"] for each in json.loads(done.out)}
+    assert done.code == 0, done.out
+    assert findings["H-Core"] == findings["agent electra"] == findings["Redis"] == "ok"
+    assert findings["language model"] == "note"
+
+
+async def test_a_token_can_be_made_and_revoked(core: RunningCore) -> None:
+    token = (await hairem("token", "new", "kitchen", "--data", core.data)).out.strip()
+    assert token.startswith("hairem_")
+    assert "kitchen" in (await hairem("token", "list", "--data", core.data)).out
+    again = await hairem("token", "new", "kitchen", "--data", core.data)
+    assert (again.code, again.out) == (2, "")
+    assert (await hairem("token", "revoke", "kitchen", "--data", core.data)).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("ask", "nobody", "hi"), "there is no agent 'nobody'; known: electra, renarde"),
+        (("ask", "renarde", ""), "the text is empty"),
+        (("ask", "renarde", "  \n"), "the text is empty"),
+        (("bus", "dead", "show", "1-1"), "there is no dead letter '1-1'"),
+        (("bus", "dead", "resend", "1-1"), "there is no dead letter '1-1'"),
+        (("up", "--port", "0"), "is in use by another H-Core"),
+        (("bench", "nonsense"), "there is no benchmark 'nonsense'"),
+    ],
+)
+async def test_wrong_input_beside_a_running_core(
+    core: RunningCore, arguments: tuple[str, ...], complaint: str
+) -> None:
+    done = await hairem(*arguments, HAIREM_DATA=str(core.data))
+    assert done.code == 2, done
+    assert complaint in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("api:\n  port: eighty\n", ":2: api.port: input should be a valid integer"),
+        ("api:\n  port: 70000\n", ":2: api.port: input should be less than or equal to 65535"),
+        ("api:\n  prot: 1\n", ":2: api.prot: there is no such key"),
+        ("house:\n\tname: x\n", ":2: a tab"),
+        ("house:\n  name: a\n  name: b\n", ":3: found duplicate key"),
+        ("house: [1\n", ":2: "),
+        ("just words\n", ":1: holds a str"),
+        ("house:\n  language: de\n", ":2: house.language: input should be 'en' or 'fr' (got 'de')"),
+        ("redis:\n  url: http://x\n", ":2: redis.url: a Redis address starts with redis://"),
+        ("agents:\n  folders: []\n", ":2: agents.folders: list should have at least 1 item"),
+        ("llm:\n  chat:\n    api_base: x\n", ":2: llm.chat.model: is missing"),
+        ("llm:\n  agents:\n    Bad Id: {}\n", "llm.agents.Bad Id"),
+        ("a: &x [*x]\nb: \xff\n", ":1: a: there is no such key"),
+    ],
+)
+async def test_a_wrong_configuration_names_key_and_line(
+    tmp_path: Path, content: str, complaint: str
+) -> None:
+    path = tmp_path / "system.yaml"
+    path.write_text(content, encoding="utf-8")
+    done = await hairem("up", "--config", path, "--data", tmp_path / "data")
+    assert done.code == 2
+    assert f"{path}" in done.err
+    assert complaint in done.err
+    assert "Traceback" not in done.err
+    assert not (tmp_path / "data").exists()
+
+
+async def test_a_configuration_that_cannot_be_read(tmp_path: Path) -> None:
+    done = await hairem("up", "--config", tmp_path / "none.yaml", "--data", tmp_path / "data")
+    assert done.code == 2
+    assert "none.yaml: cannot be read" in done.err
+    (tmp_path / "latin.yaml").write_bytes(b"house:\n  name: caf\xe9\n")
+    done = await hairem("up", "--config", tmp_path / "latin.yaml", "--data", tmp_path / "data")
+    assert (done.code, "is not UTF-8" in done.err) == (2, True)
+
+
+async def test_a_port_in_use(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = await hairem("up", "--port", str(port), "--data", tmp_path / "data")
+    assert done.code == 2
+    assert f"api.port: address 127.0.0.1:{port} is in use" in done.err
+
+
+async def test_an_address_that_is_not_ours(tmp_path: Path) -> None:
+    done = await hairem("up", "--host", "192.0.2.1", "--port", "0", "--data", tmp_path / "data")
+    assert done.code == 2
+    assert "api.host: address 192.0.2.1:0 cannot be used" in done.err
+
+
+async def test_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    done = await hairem("up", "--port", "0", "--data", tmp_path / "data")
+    assert done.code == 2
+    assert "data: cannot be used" in done.err
+
+
+async def test_a_data_folder_without_permission(tmp_path: Path) -> None:
+    """/proc takes no folders from anyone; an ordinary user is also refused one without rights."""
+    folder = Path("/proc/hairem")
+    if os.geteuid() != 0:
+        folder = tmp_path / "closed" / "data"
+        folder.parent.mkdir(mode=0o500)
+    done = await hairem("up", "--port", "0", "--data", folder)
+    assert done.code == 2
+    assert f"{folder}: cannot be used" in done.err
+
+
+async def test_a_redis_that_is_too_old_or_away(tmp_path: Path) -> None:
+    path = tmp_path / "system.yaml"
+    async with OldRedis("6.2.14") as old:
+        path.write_text(f"redis:\n  url: {old.url}\n")
+        done = await hairem("up", "--port", "0", "--config", path, "--data", tmp_path / "data")
+    assert done.code == 2
+    assert "Redis 6.2.14 is too old" in done.err
+    path.write_text("redis:\n  url: redis://127.0.0.1:1\n")
+    done = await hairem("up", "--port", "0", "--config", path, "--data", tmp_path / "data")
+    assert done.code == 2
+    assert "Redis cannot be reached" in done.err
+
+
+async def test_without_a_running_core_it_says_how_to_start_one(tmp_path: Path) -> None:
+    for command in (("ask", "renarde", "hi"), ("agents",), ("bus", "tail"), ("bus", "dead")):
+        done = await hairem(*command, HAIREM_DATA=str(tmp_path))
+        assert done.code == 2
+        assert "no H-Core runs on this data folder. Start it with `hairem up`" in done.err
+
+
+async def test_an_address_left_by_a_dead_core_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "address").write_text("127.0.0.1:1\n")
+    (tmp_path / "command.token").write_text("hairem_x\n")
+    done = await hairem("agents", HAIREM_DATA=str(tmp_path))
+    assert done.code == 2
+    assert "H-Core does not answer" in done.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_stops_it_cleanly(tmp_path: Path, number: int) -> None:
+    core = RunningCore(tmp_path / "data")
+    await core.start()
+    assert await core.stop(number) == 0
+    assert not (tmp_path / "data" / "address").exists()
+    assert not (tmp_path / "data" / "redis" / "address").exists()
