@@ -244,8 +244,10 @@ async def test_an_agent_that_says_nothing_is_an_error(agents: Path, tmp_path: Pa
     ("call", "permission"),
     [
         (
-            "[x async for x in self.ctx.llm.stream("
-            "ChatRequest(messages=[ChatMessage(role='user')]))]",
+            (
+                "[x async for x in self.ctx.llm.stream("
+                "ChatRequest(messages=[ChatMessage(role='user')]))]"
+            ),
             "llm",
         ),
         ("await self.ctx.home.call_tools(message, [ToolCall(id='1', name='x')])", "home.act"),
