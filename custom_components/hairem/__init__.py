@@ -14,7 +14,7 @@ from homeassistant.helpers.typing import ConfigType
 
 from .const import DOMAIN
 from .coordinator import HairemConfigEntry, HairemCoordinator, HairemRuntimeData
-from .entity import agent_identifier
+from .device import agent_identifier
 from .errors import CannotConnect, InvalidAuth, UnsupportedSchema, WrongServer
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)

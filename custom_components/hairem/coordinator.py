@@ -12,7 +12,7 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from .client import BridgeClient
 from .const import LOGGER
-from .entity import agent_device_info, agent_identifier
+from .device import agent_device_info, agent_identifier
 from .errors import BridgeError, CannotConnect, CommandFailed, WrongServer
 from .models import Agent, AgentsEvent, Changed, Removed, ServerInfo, Snapshot
 from .reconnect import ReconnectLogic, ReconnectStatistics

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 
+from hairem_core.cli.options import ConfigOption, DataOption, JsonOption
 from hairem_core.cli.places import find_places
 from hairem_core.hlink import dead, keys
 from hairem_core.hlink.connection import create_client, outage_is_unavailable
@@ -21,16 +22,6 @@ from hairem_core.sdk.message import Message
 app = typer.Typer(help="Look at the bus.", no_args_is_help=True)
 dead_app = typer.Typer(help="Messages that were given up.", invoke_without_command=True)
 app.add_typer(dead_app, name="dead")
-
-DataOption = Annotated[
-    Path | None,
-    typer.Option("--data", help="Data folder.", envvar="HAIREM_DATA", show_default=False),
-]
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", help="system.yaml.", envvar="HAIREM_CONFIG", show_default=False),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 
 
 @app.command()

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from hairem_core import __version__
 from hairem_core.cli import bus
+from hairem_core.cli.options import ConfigOption, DataOption, JsonOption
 from hairem_core.cli.places import Places, find_places
 from hairem_core.errors import HairemError
 
@@ -27,16 +28,6 @@ app = typer.Typer(
 token_app = typer.Typer(help="Tokens of clients.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
 app.add_typer(bus.app, name="bus")
-
-DataOption = Annotated[
-    Path | None,
-    typer.Option("--data", help="Data folder.", envvar="HAIREM_DATA", show_default=False),
-]
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", help="system.yaml.", envvar="HAIREM_CONFIG", show_default=False),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _WRONG_INPUT = {"unknown_agent", "empty_text", "invalid_format"}
 
