@@ -78,13 +78,15 @@ def publish_report(report: Mapping[str, Any], *, as_json: bool) -> None:
     columns: dict[str, dict[str, Any]] = {"ours": report["ours"], **report["peers"]}
     names = [key for key, value in report["ours"].items() if isinstance(value, int | float)]
     width = max(len(name) for name in names)
-    print(" " * width + "".join(f"{column:>18}" for column in columns))
+    cell = max(14, *(len(column) + 2 for column in columns))
+    print(" " * width + "".join(f"{column:>{cell}}" for column in columns))
     for name in names:
-        cells = (_cell(each.get(name)) for each in columns.values())
-        print(f"{name:<{width}}" + "".join(f"{cell:>18}" for cell in cells))
+        shown = (_cell(each.get(name)) for each in columns.values())
+        print(f"{name:<{width}}" + "".join(f"{each:>{cell}}" for each in shown))
     print("\nours / theirs")
+    width = max(len(name) for name in report["ratios"])
     for name, value in report["ratios"].items():
-        print(f"  {name:<28} {value:.2f}")
+        print(f"  {name:<{width}}  {value:.2f}")
     print()
     for column, figures in columns.items():
         print(f"{column}: {figures['configuration']}")

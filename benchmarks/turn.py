@@ -36,8 +36,6 @@ _REPLY = (
     "Quiet, on the whole: the rain kept everybody in, the kitchen smelled of apples until four, "
     "and the cat slept on the warm side of the stairs."
 )
-_PAUSE = 0.05
-"""Seconds between turns, in which what a turn left to do is done."""
 _FAILURES = (
     ProgramError,
     HomeAssistantError,
@@ -64,7 +62,7 @@ class _Turn:
     after_model: float
     """From the model's first token to the first piece of the answer."""
     tools: int
-    request_bytes: int
+    request_characters: int
 
 
 def main(arguments: list[str]) -> None:
@@ -89,6 +87,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--warm-up", type=between(0, 1_000), default=5, help="turns not counted")
     parser.add_argument("--first-token-ms", type=between(0, 10_000), default=50)
     parser.add_argument("--token-ms", type=between(0, 1_000), default=10)
+    parser.add_argument(
+        "--pause-ms",
+        type=between(0, 60_000),
+        default=200,
+        help="between turns, so that what one left to do does not weigh on the other side's",
+    )
     parser.add_argument(
         "--protocol",
         choices=("ollama", "openai"),
@@ -200,7 +204,7 @@ async def _take_turn(home: HomeAssistant, model: ScriptedModel, pipeline: str) -
         before_model=(request.started - asked_at) * 1000,
         after_model=heard.first_delta_ms - (request.first_token_at - asked_at) * 1000,
         tools=len(request.body.get("tools") or ()),
-        request_bytes=len(str(request.body)),
+        request_characters=len(str(request.body)),
     )
 
 
@@ -215,7 +219,7 @@ async def _interleave(
             taken = await sides[name]()
             if number >= options.warm_up:
                 turns[name].append(taken)
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(options.pause_ms / 1000)
     return turns
 
 
@@ -232,7 +236,7 @@ def _figures(turns: Sequence[_Turn]) -> dict[str, float]:
         "first_delta_p50_ms": median([turn.first_delta for turn in turns]),
         "model_first_token_p50_ms": median([turn.model_first for turn in turns]),
         "tools_offered": median([turn.tools for turn in turns]),
-        "request_characters": median([turn.request_bytes for turn in turns]),
+        "request_characters": median([turn.request_characters for turn in turns]),
     }
     return {name: round(value, 2) for name, value in figures.items()}
 
@@ -256,6 +260,7 @@ def _report(
             "warm_up": options.warm_up,
             "first_token_ms": options.first_token_ms,
             "token_ms": options.token_ms,
+            "pause_ms": options.pause_ms,
         },
         "ours": {
             **ours,

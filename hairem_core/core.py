@@ -153,7 +153,11 @@ class Core:
         # The port first: it is what a second H-Core on this machine trips over.
         listener = _listen(config.api.host, config.api.port)
         stack.callback(listener.close)
-
+        # What takes longest first: the models' library needs seconds, in a thread of its own.
+        self._models = ModelGateway(config.llm)
+        stack.push_async_callback(self._models.close)
+        warm_up = asyncio.create_task(self._models.warm_up(), name="llm warm-up")
+        stack.push_async_callback(_cancel, warm_up)
         self._forkserver = Forkserver()
         await self._forkserver.start()
         stack.push_async_callback(self._forkserver.stop)
@@ -162,8 +166,6 @@ class Core:
         )
         stack.push_async_callback(self.memory.close)
         self.bus = await self._open_bus()
-        self._models = ModelGateway(config.llm)
-        stack.push_async_callback(self._models.close)
         self._home = ToolLink(self.bus)
         await self._home.start()
         stack.push_async_callback(self._home.stop)
@@ -187,8 +189,6 @@ class Core:
         )
         stack.push_async_callback(self._loader.stop)
         await self._loader.start()
-        warm_up = asyncio.create_task(self._models.warm_up(), name="llm warm-up")
-        stack.push_async_callback(_cancel, warm_up)
         await self._serve(listener, context)
         stack.push_async_callback(_end_turns, turns)
 
