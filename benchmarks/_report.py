@@ -48,8 +48,8 @@ def median(values: Sequence[float]) -> float:
 
 
 def ratio(ours: float, theirs: float) -> float:
-    """Return ours / theirs to three places; NaN where theirs is nothing."""
-    return round(ours / theirs, 3) if theirs else math.nan
+    """Return ours / theirs to three places."""
+    return round(ours / theirs, 3)
 
 
 def machine(*packages: str) -> dict[str, Any]:

@@ -4,14 +4,13 @@ The figures themselves are not judged here: a test's machine is busy with other 
 """
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from benchmarks import bus, turn
-from benchmarks._report import percentile, ratio
+from benchmarks._report import percentile
 from hairem_core.cli.bench import run_bench
 from hairem_core.errors import HairemError
 
@@ -89,8 +88,3 @@ def test_percentile_is_a_value_that_was_measured(
 def test_percentile_of_nothing_is_an_error() -> None:
     with pytest.raises(ValueError, match="no values"):
         percentile([], 0.5)
-
-
-def test_ratio_to_nothing_is_no_number() -> None:
-    assert math.isnan(ratio(1.0, 0.0))
-    assert ratio(1.0, 3.0) == 0.333
