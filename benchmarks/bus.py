@@ -1,7 +1,8 @@
 """`hairem bench bus`: from publish to handled, beside raw redis-py and FastStream.
 
 One private redis-server as H-Core starts it, one process, the same messages and the same number of
-publishers for all. They take turns in every round, so that a drift of the machine meets all alike.
+publishers for all. They take turns in every round, so that a drift of the machine meets all alike;
+the ratios are medians of the rounds' own ratios.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from benchmarks._report import (
     median,
     percentile,
     publish_report,
-    ratio,
 )
 from hairem_core.errors import HairemError
 from hairem_core.hlink.server import PrivateRedis
@@ -35,32 +35,45 @@ from hairem_core.sdk.utterance import Utterance
 _PATIENCE = 120.0
 """Seconds after which a run that lost messages is given up."""
 
-_COMPARED = {
-    "throughput": "messages_per_second",
-    "cpu": "cpu_us_per_message",
-    "p50": "latency_p50_ms",
-    "p95": "latency_p95_ms",
-}
-"""What the ratios are called, and the figures that they compare."""
 
+@dataclass(frozen=True, kw_only=True)
+class _Round:
+    """What one carrier did in one round."""
 
-@dataclass(kw_only=True)
-class _Figures:
-    """What one carrier did, a figure a round; latencies of all rounds together."""
+    per_second: float
+    cpu_us: float
+    latency_ms: list[float]
 
-    per_second: list[float] = field(default_factory=list)
-    cpu_us: list[float] = field(default_factory=list)
-    latency_ms: list[float] = field(default_factory=list)
-
-    def summary(self) -> dict[str, float]:
+    def compared(self) -> dict[str, float]:
+        """Return what ratios are made of, by the names they are given."""
         return {
-            "messages_per_second": round(median(self.per_second), 1),
-            "messages_per_second_least": round(min(self.per_second), 1),
-            "messages_per_second_most": round(max(self.per_second), 1),
-            "cpu_us_per_message": round(median(self.cpu_us), 1),
-            "latency_p50_ms": round(median(self.latency_ms), 4),
-            "latency_p95_ms": round(percentile(self.latency_ms, 0.95), 4),
+            "throughput": self.per_second,
+            "cpu": self.cpu_us,
+            "p50": median(self.latency_ms),
+            "p95": percentile(self.latency_ms, 0.95),
         }
+
+
+def _summary(rounds: Sequence[_Round]) -> dict[str, float]:
+    per_second = [each.per_second for each in rounds]
+    latency = [value for each in rounds for value in each.latency_ms]
+    return {
+        "messages_per_second": round(median(per_second), 1),
+        "messages_per_second_least": round(min(per_second), 1),
+        "messages_per_second_most": round(max(per_second), 1),
+        "cpu_us_per_message": round(median([each.cpu_us for each in rounds]), 1),
+        "latency_p50_ms": round(median(latency), 4),
+        "latency_p95_ms": round(percentile(latency, 0.95), 4),
+    }
+
+
+def _ratios(ours: Sequence[_Round], theirs: Sequence[_Round]) -> dict[str, float]:
+    """Return the medians of ours / theirs in the same round: what slows both drops out."""
+    pairs = [(mine.compared(), its.compared()) for mine, its in zip(ours, theirs, strict=True)]
+    return {
+        name: round(median([mine[name] / its[name] for mine, its in pairs]), 3)
+        for name in pairs[0][0]
+    }
 
 
 def main(arguments: list[str]) -> None:
@@ -75,10 +88,10 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="hairem bench bus",
         description="From publish to handled, beside raw redis-py and FastStream.",
     )
-    parser.add_argument("--messages", type=between(1, 1_000_000), default=5_000, help="in a round")
-    parser.add_argument("--sequential", type=between(1, 100_000), default=300,
+    parser.add_argument("--messages", type=between(1, 1_000_000), default=3_000, help="in a round")
+    parser.add_argument("--sequential", type=between(1, 100_000), default=200,
                         help="messages one after another in a round, for the latency")  # fmt: skip
-    parser.add_argument("--rounds", type=between(1, 1_000), default=5)
+    parser.add_argument("--rounds", type=between(1, 1_000), default=8)
     parser.add_argument("--publishers", type=between(1, 1_000), default=16, help="at the same time")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser.parse_args(arguments)
@@ -86,39 +99,32 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 async def _run(options: argparse.Namespace) -> dict[str, Any]:
     carriers = (OURS, *PEERS)
-    figures: dict[str, _Figures] = defaultdict(_Figures)
+    rounds: dict[str, list[_Round]] = defaultdict(list)
     with tempfile.TemporaryDirectory(prefix="hairem-bench-") as folder:
         server = PrivateRedis(Path(folder) / "redis")
         await server.start()
         try:
             for carrier in carriers:  # not counted: imports, connections, caches
-                warm = min(200, options.messages)
-                await _round(carrier, server.url, warm, 20, options.publishers, _Figures())
+                await _round(
+                    carrier, server.url, min(200, options.messages), 20, options.publishers
+                )
             for number in range(options.rounds):
                 first = number % len(carriers)
                 for carrier in carriers[first:] + carriers[:first]:
-                    await _round(
+                    done = await _round(
                         carrier,
                         server.url,
                         options.messages,
                         options.sequential,
                         options.publishers,
-                        figures[carrier.name],
                     )
+                    rounds[carrier.name].append(done)
         finally:
             await server.stop()
-    return _report(options, {carrier: figures[carrier.name].summary() for carrier in carriers})
+    return _report(options, rounds)
 
 
-def _report(
-    options: argparse.Namespace, results: dict[Carrier, dict[str, float]]
-) -> dict[str, Any]:
-    ours = results[OURS]
-    ratios: dict[str, float] = {}
-    for peer in PEERS:
-        theirs = results[peer]
-        for short, name in _COMPARED.items():
-            ratios[f"{peer.name}_{short}"] = ratio(ours[name], theirs[name])
+def _report(options: argparse.Namespace, rounds: dict[str, list[_Round]]) -> dict[str, Any]:
     return {
         "bench": "bus",
         "machine": machine("redis", "faststream", "pydantic"),
@@ -130,30 +136,42 @@ def _report(
             "message_bytes": len(_messages(1, 1)[0].model_dump_json()),
             "redis": "private, Unix socket, appendonly yes, appendfsync everysec",
         },
-        "ours": {**ours, "configuration": OURS.configuration},
-        "peers": {
-            peer.name: {**results[peer], "configuration": peer.configuration} for peer in PEERS
+        "ours": _side(OURS, rounds),
+        "peers": {peer.name: _side(peer, rounds) for peer in PEERS},
+        "ratios": {
+            f"{peer.name}_{name}": value
+            for peer in PEERS
+            for name, value in _ratios(rounds[OURS.name], rounds[peer.name]).items()
         },
-        "ratios": ratios,
     }
 
 
+def _side(carrier: Carrier, rounds: dict[str, list[_Round]]) -> dict[str, Any]:
+    return {**_summary(rounds[carrier.name]), "configuration": carrier.configuration}
+
+
 async def _round(
-    carrier: Carrier, url: str, count: int, sequential: int, publishers: int, figures: _Figures
-) -> None:
-    """Let one carrier carry `count` messages at full speed, then `sequential` one by one."""
+    carrier: Carrier, url: str, count: int, sequential: int, publishers: int
+) -> _Round:
+    """Let one carrier carry `count` messages at full speed, then `sequential` one by one.
+
+    Raises HairemError if a message did not arrive exactly once.
+    """
     await _empty(url)
     many, few = _messages(count, publishers), _messages(sequential, 1)
     inbox = _Inbox()
     gc.collect()
     async with carrier.open(url, inbox.take) as publish, asyncio.timeout(_PATIENCE):
         seconds, cpu = await _at_full_speed(publish, inbox, many, publishers)
-        figures.per_second.append(count / seconds)
-        figures.cpu_us.append(cpu / count * 1e6)
-        figures.latency_ms += [each * 1000 for each in await _one_by_one(publish, inbox, few)]
+        latencies = await _one_by_one(publish, inbox, few)
     sent = sorted(message.header.msg_id for message in (*many, *few))
     if sorted(message.header.msg_id for message in inbox.taken) != sent:
-        raise HairemError(f"{carrier.name} lost, doubled or changed messages")
+        raise HairemError(f"{carrier.name} lost or doubled messages")
+    return _Round(
+        per_second=count / seconds,
+        cpu_us=cpu / count * 1e6,
+        latency_ms=[each * 1000 for each in latencies],
+    )
 
 
 async def _at_full_speed(

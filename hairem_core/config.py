@@ -42,7 +42,7 @@ class HouseConfig(_Section):
 
     name: str = "hAIrem"
     language: Language = "en"
-    """The language of a turn whose speaker's language is unknown or not spoken by the agent."""
+    """The language of a turn whose client does not say one."""
 
 
 class ApiConfig(_Section):
@@ -135,8 +135,6 @@ class LlmConfig(_Section):
     chat: RoleConfig | None = None
     lite: RoleConfig | None = None
     """None: the chat model serves."""
-    embedding_model: str | None = None
-    """None: recall is lexical."""
     first_token_timeout: PositiveFloat = 20.0
     """Seconds until a model must have begun to answer."""
     stall_timeout: PositiveFloat = 15.0

@@ -171,7 +171,12 @@ class Core:
         stack.push_async_callback(self._home.stop)
 
         tokens = self._open_tokens()
-        turns = Turns(self.bus, self.registry, agent_timeout=config.agents.turn_timeout)
+        turns = Turns(
+            self.bus,
+            self.registry,
+            agent_timeout=config.agents.turn_timeout,
+            language=config.house.language,
+        )
         context = BridgeContext(
             server_id=data.server_id(),
             name=config.house.name,
@@ -275,6 +280,11 @@ class Core:
         """Return the process id of a live agent, else None."""
         host = self._loader.hosts.get(agent_id)
         return host.pid if host else None
+
+    @property
+    def forkserver_pid(self) -> int | None:
+        """The process id of the agents' forkserver."""
+        return self._forkserver.pid
 
     @property
     def redis_pid(self) -> int | None:

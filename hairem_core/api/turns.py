@@ -89,10 +89,13 @@ class Turn:
 class Turns:
     """Starts turns and carries what the bus says to those who wait."""
 
-    def __init__(self, bus: Bus, registry: AgentRegistry, *, agent_timeout: float) -> None:
+    def __init__(
+        self, bus: Bus, registry: AgentRegistry, *, agent_timeout: float, language: str
+    ) -> None:
         self._bus = bus
         self._registry = registry
         self._timeout = agent_timeout + _PATIENCE
+        self._language = language
         self._turns: dict[UUID, Turn] = {}
         self._listening: dict[UUID, Callable[[], Awaitable[None]]] = {}
         self._timers: dict[UUID, asyncio.TimerHandle] = {}
@@ -110,7 +113,7 @@ class Turns:
             self._forget(turn)
             on_end()
 
-        return Turn(_message(command), emit, ended)
+        return Turn(_message(command, self._language), emit, ended)
 
     async def start(self, turn: Turn) -> None:
         """Send the words to the agent. Without the bus the turn fails."""
@@ -209,11 +212,11 @@ async def _quietly(stop: Callable[[], Awaitable[None]]) -> None:
         _LOGGER.debug("Stopped listening without Redis: %s", err)
 
 
-def _message(command: frames.Converse) -> Message:
+def _message(command: frames.Converse, house_language: str) -> Message:
     speaker = command.user
     history = command.history
     utterance = Utterance(
-        language=command.language,
+        language=command.language or house_language,
         speaker_name=speaker.name if speaker else None,
         device=command.device,
         history=None

@@ -10,10 +10,9 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 from redis.asyncio import Redis
-from rich.console import Console
 from rich.table import Table
 
-from hairem_core.cli.options import ConfigOption, DataOption, JsonOption
+from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, console
 from hairem_core.cli.places import find_places
 from hairem_core.hlink import dead, keys
 from hairem_core.hlink.connection import create_client, outage_is_unavailable
@@ -134,7 +133,7 @@ async def _list(data: Path | None, config: Path | None, *, as_json: bool, everyt
         at = f"{letter.at.astimezone():%Y-%m-%d %H:%M:%S}"
         reason = f"{letter.reason} (sent again)" if letter.resent else letter.reason
         table.add_row(letter.entry_id, at, *addresses, reason)
-    Console().print(table)
+    console().print(table)
 
 
 async def _show(data: Path | None, config: Path | None, wanted: str) -> None:

@@ -161,10 +161,7 @@ def _models(config: SystemConfig) -> list[Finding]:
         to_do = "Set llm.chat.model in config/system.yaml, or HAIREM_CHAT_MODEL."
         return [Finding("note", "language model", "none: the offline brain answers", to_do)]
     names = [chat.model, *(each.model for each in chat.fallbacks)]
-    findings = [Finding("ok", "language model", ", then ".join(names))]
-    if config.llm.embedding_model is None:
-        findings.append(Finding("note", "recall", "lexical: no llm.embedding_model is set"))
-    return findings
+    return [Finding("ok", "language model", ", then ".join(names))]
 
 
 def _bundles(places: Places, config: SystemConfig) -> list[Finding]:

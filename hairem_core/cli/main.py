@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from hairem_core import __version__
 from hairem_core.cli import bus
-from hairem_core.cli.options import ConfigOption, DataOption, JsonOption
+from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, console
 from hairem_core.cli.places import Places, find_places
 from hairem_core.errors import HairemError
 
@@ -124,12 +123,15 @@ async def _ask(
     try:
         async with BridgeClient.connect(places) as client:
             await client.command("converse", agent_id=agent, text=text, **given)
+            said = ""
             async for event in client.events():
                 match event["kind"]:
                     case "delta":
+                        said += event["content"]
                         print(event["content"], end="", flush=True)
                     case "done":
-                        print()
+                        # An agent may give its answer whole, without pieces.
+                        print(event["text"].removeprefix(said))
                         return 0
                     case "failed" | "cancelled":
                         error = event.get("error", {"message": "the turn was stopped"})
@@ -162,7 +164,7 @@ def agents(
             about,
         )
         table.add_row(*row)
-    Console().print(table)
+    console().print(table)
 
 
 async def _agents(places: Places) -> list[dict[str, Any]]:
@@ -191,7 +193,7 @@ def doctor(
         table = Table("", "what", "how it is", "what to do", box=None)
         for finding in findings:
             table.add_row(finding.status, finding.what, finding.how, finding.to_do)
-        Console().print(table)
+        console().print(table)
     sys.exit(1 if any(finding.status == "wrong" for finding in findings) else 0)
 
 

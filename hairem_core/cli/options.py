@@ -1,9 +1,10 @@
-"""Options that several commands take."""
+"""Options that several commands take, and the console they print tables to."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 DataOption = Annotated[
     Path | None,
@@ -14,3 +15,8 @@ ConfigOption = Annotated[
     typer.Option("--config", help="system.yaml.", envvar="HAIREM_CONFIG", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def console() -> Console:
+    """Return a console that prints what it is given: brackets are no markup to it."""
+    return Console(markup=False, highlight=False)

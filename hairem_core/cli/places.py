@@ -78,4 +78,7 @@ def find_places(data: Path | None, config: Path | None) -> Places:
     if config is None:
         usual = code_root() / "config" / "system.yaml"
         config = usual if usual.is_file() else None
-    return Places(data=(data or default_data()).absolute(), config_file=config)
+    return Places(
+        data=(data or default_data()).absolute(),
+        config_file=config.absolute() if config else None,
+    )

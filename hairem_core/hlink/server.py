@@ -80,8 +80,9 @@ class PrivateRedis:
             return
         client = Redis.from_url(address.read_text().strip(), retry=None)
         with suppress(RedisError, OSError, ValueError):
+            await client.ping()
+            _LOGGER.warning("Ending a redis-server left over by an H-Core that was killed")
             await client.shutdown(nosave=True)
-            _LOGGER.warning("Ended a redis-server left over by an H-Core that was killed")
         await client.aclose()
 
     async def _launch(self) -> None:

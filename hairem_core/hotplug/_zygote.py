@@ -5,6 +5,7 @@ is a JSON object with two descriptors: the agent's socket and the pipe for its o
 H-Core's environment, descriptors or memory is here for an agent to find.
 """
 
+import ctypes
 import gc
 import json
 import os
@@ -16,6 +17,9 @@ import time
 from pathlib import Path
 
 from hairem_core.hotplug import agent_process
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 
 
 def serve(control: socket.socket) -> None:
@@ -78,6 +82,8 @@ def _tell(control: socket.socket, event: dict[str, int]) -> None:
 def _become_agent(request: dict[str, str], agent_socket: int, output: int) -> None:
     status = 1
     try:
+        # An agent is never without the forkserver, which alone can say how it ended.
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         os.setsid()
         os.dup2(output, 1)
         os.dup2(output, 2)

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.command import RunningCore, hairem
+from tests.support.core import write_agent
 from tests.support.old_redis import OldRedis
 
 
@@ -27,6 +28,25 @@ async def test_it_answers(core: RunningCore) -> None:
     done = await hairem("ask", "electra", "Bonsoir", "--language", "fr", "--data", core.data)
     assert done.code == 0
     assert "llm.chat.model" in done.out, "the offline brain says what would make it clever"
+
+
+async def test_an_answer_given_whole_is_printed(tmp_path: Path) -> None:
+    logic = """
+from hairem_core.sdk import *
+
+class Agent(BaseAgent):
+    async def on_utterance(self, message):
+        await self.ctx.bus.answer(message, topic=Topic.NARRATIVE_TEXT, content="All at once [1].")
+"""
+    bundle = write_agent(tmp_path / "agents", "clock", logic)
+    with (bundle / "manifest.yaml").open("a") as manifest:
+        manifest.write("description: {en: 'Matches ^[a-z]{0,3}$'}\n")
+    config = tmp_path / "system.yaml"
+    config.write_text(f"agents:\n  folders: [{tmp_path / 'agents'}]\n")
+    async with RunningCore(tmp_path / "data", config) as core:
+        done = await hairem("ask", "clock", "hello", "--data", core.data)
+        assert (done.code, done.out) == (0, "All at once [1].\n")
+        assert "^[a-z]{0,3}$" in (await hairem("agents", "--data", core.data)).out
 
 
 async def test_agents_are_listed(core: RunningCore) -> None:

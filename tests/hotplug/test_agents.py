@@ -44,6 +44,12 @@ def _from_test(agent_id: str, content: str = "", **fields: Any) -> Message:
     return note(content, sender="user:test", recipient=f"agent:{agent_id}", **fields)
 
 
+def _runs(pid: int) -> bool:
+    """Return whether a process is there and not just waiting for its parent to notice its end."""
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
 async def _reasons(core: Core) -> list[str]:
     return [letter.reason async for letter in dead.dead_letters(core.bus.redis)]
 
@@ -385,3 +391,18 @@ class Agent(BaseAgent):
         )
         (answer,) = await _ask(core, alarm)
     assert answer.payload.content == "heard"
+
+
+async def test_agents_of_a_killed_forkserver_come_back_under_a_new_one(
+    agents: Path, tmp_path: Path
+) -> None:
+    write_agent(agents, "counter", COUNTER)
+    async with running_core(tmp_path, agents=agents) as core:
+        agent, zygote = core.agent_pid("counter"), core.forkserver_pid
+        assert agent
+        assert zygote
+        os.kill(zygote, 9)
+        await until(lambda: core.registry["counter"].generation == 2)
+        assert (await _ask(core, _from_test("counter")))[0].payload.content == "1"
+        await until(lambda: not _runs(agent))
+        assert core.forkserver_pid != zygote
