@@ -50,6 +50,16 @@ def _runs(pid: int) -> bool:
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+async def _acknowledged(core: Core, agent_id: str) -> None:
+    """Wait until nothing that the agent was sent is pending."""
+    async with asyncio.timeout(5):
+        while True:
+            pending: Any = await core.bus.redis.xpending(f"hlink:{{{agent_id}}}:p2", "hosts")
+            if pending["pending"] == 0:
+                return
+            await asyncio.sleep(0.01)
+
+
 async def _reasons(core: Core) -> list[str]:
     return [letter.reason async for letter in dead.dead_letters(core.bus.redis)]
 
@@ -58,6 +68,7 @@ async def test_state_outlives_the_process_and_h_core(agents: Path, tmp_path: Pat
     write_agent(agents, "counter", COUNTER)
     async with running_core(tmp_path, agents=agents) as core:
         assert (await _ask(core, _from_test("counter")))[0].payload.content == "1"
+        await _acknowledged(core, "counter")
         pid = core.agent_pid("counter")
         assert pid
         os.kill(pid, 9)

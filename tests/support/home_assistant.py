@@ -210,6 +210,9 @@ class HomeAssistant:
         async with asyncio.timeout(60):
             while (await self.get("/api/config"))["state"] != "RUNNING":
                 await asyncio.sleep(0.1)
+        # Its own port is on trial: unconfirmed, Home Assistant would go back to 8123 in 5 minutes.
+        if (await self._socket.command("http/config"))["pending"]:
+            await self._socket.command("http/config/promote")
 
     async def open_socket(self) -> HomeAssistantSocket:
         """Return a WebSocket of its own, like another browser tab's; the caller closes it."""
