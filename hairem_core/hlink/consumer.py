@@ -15,6 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from hairem_core.hlink import keys
 from hairem_core.hlink.bus import Bus, create_group
+from hairem_core.hlink.connection import outage_is_unavailable
 from hairem_core.hlink.dead import bury
 from hairem_core.hlink.errors import Undeliverable
 from hairem_core.sdk.message import Message, Priority, now
@@ -29,6 +30,7 @@ _BATCH = 64
 _BLOCK_MS = 5_000
 _DONE_SECONDS = 24 * 3600
 _TRIM_EVERY = 1_000
+_MOST_HANDLED = 100_000
 
 
 @dataclass(slots=True, eq=False)
@@ -66,13 +68,17 @@ class Consumer:
         self._bus = bus
         self._agent_id = agent_id
         self._handler = handler
+        self._handled_ids = _HandledIds()
         self._lanes = [
-            _Lane(bus, agent_id, lane, handler, name, retry_pause) for lane in keys.LANES
+            _Lane(bus, agent_id, lane, handler, name, retry_pause, self._handled_ids)
+            for lane in keys.LANES
         ]
 
     async def start(self) -> None:
         """Take over what is pending and begin to read. Raises BusUnavailable."""
         await self._bus.register(self._agent_id)
+        async with outage_is_unavailable(self._bus.redis):
+            await self._handled_ids.load(self._bus.redis, keys.done(self._agent_id))
         for lane in self._lanes:
             lane.start()
 
@@ -88,6 +94,30 @@ class Consumer:
         return {lane.priority.value: lane.statistics() for lane in self._lanes}
 
 
+class _HandledIds:
+    """The messages an agent has handled, by `msg_id`, as its one consumer knows them.
+
+    What Redis holds is read once; from then on nobody else handles this agent's messages.
+    """
+
+    def __init__(self) -> None:
+        self._ids: dict[UUID, None] = {}
+
+    def __contains__(self, msg_id: UUID) -> bool:
+        return msg_id in self._ids
+
+    def add(self, msg_id: UUID) -> None:
+        """Note a message as handled, and forget the oldest when there are too many."""
+        self._ids[msg_id] = None
+        if len(self._ids) > _MOST_HANDLED:
+            del self._ids[next(iter(self._ids))]
+
+    async def load(self, redis: Redis, key: str) -> None:
+        """Read what earlier consumers handled."""
+        names: Any = await redis.zrange(key, -_MOST_HANDLED, -1)
+        self._ids = dict.fromkeys(UUID(name.decode()) for name in names)
+
+
 class _Lane:
     def __init__(
         self,
@@ -97,12 +127,14 @@ class _Lane:
         handler: Handler,
         name: str,
         retry_pause: float,
+        handled_ids: _HandledIds,
     ) -> None:
         self.priority = priority
         self._bus = bus
         self._redis: Redis = bus.redis
         self._stream = keys.inbox(agent_id, priority)
         self._done_key = keys.done(agent_id)
+        self._handled_ids = handled_ids
         self._handler = handler
         self._name = name
         self._retry_pause = retry_pause
@@ -111,7 +143,6 @@ class _Lane:
         self._under_way: dict[UUID, tuple[bytes, asyncio.Task[None]]] = {}
         self._tails: dict[str, asyncio.Task[None]] = {}
         self._finished: list[_Entry] = []
-        self._unacknowledged: set[UUID] = set()
         self._finished_event = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -218,11 +249,8 @@ class _Lane:
 
     async def _accept(self, entries: list[_Entry]) -> None:
         """Start the handlers of `entries`, but for those handled or under way already."""
-        if not entries:
-            return
-        handled = await self._redis.zmscore(self._done_key, [str(each.msg_id) for each in entries])
-        for entry, score in zip(entries, handled, strict=True):
-            if score is not None or entry.msg_id in self._unacknowledged:
+        for entry in entries:
+            if entry.msg_id in self._handled_ids:
                 self._doubled += 1
                 self._finish(entry)
             elif entry.msg_id in self._under_way:
@@ -299,7 +327,8 @@ class _Lane:
         return None
 
     def _finish(self, entry: _Entry) -> None:
-        self._unacknowledged.add(entry.msg_id)
+        if not entry.is_copy:
+            self._handled_ids.add(entry.msg_id)
         self._finished.append(entry)
         self._finished_event.set()
 
@@ -331,7 +360,6 @@ class _Lane:
             pipe.zadd(self._done_key, handled)
         pipe.xack(self._stream, keys.GROUP, *(entry.entry_id for entry in batch))
         await pipe.execute()
-        self._unacknowledged.difference_update(entry.msg_id for entry in batch)
         self._since_trim += len(batch)
         if self._since_trim >= _TRIM_EVERY:
             self._since_trim = 0

@@ -179,7 +179,10 @@ class AgentHost:
         process = self._process
         if process is None:
             raise AgentCrashed(f"{self._agent_id} has no process")
-        await self._services.receive(message)
+        self._services.receive(message)
+        # Beside the agent's work, not before it: a person waits. Both are done before it returns,
+        # and so before the message is acknowledged.
+        recording = asyncio.ensure_future(self._services.record(message))
         try:
             async with asyncio.timeout(self._config.turn_timeout):
                 await process.handle(message)
@@ -188,6 +191,8 @@ class AgentHost:
                 f"{self._agent_id} took longer than {self._config.turn_timeout:g} s",
                 hint="agents.turn_timeout in system.yaml is the limit.",
             ) from None
+        finally:
+            await recording
         if (
             message.header.topic is Topic.USER_UTTERANCE
             and message.header.msg_id not in self._services.answered

@@ -143,11 +143,14 @@ class AgentServices:
         self.answered: set[UUID] = set()
         """Messages under way that the agent has answered in whole."""
 
-    async def receive(self, message: Message) -> None:
-        """Note a message that is about to be delivered, and record what was said."""
+    def receive(self, message: Message) -> None:
+        """Note a message that is about to be delivered: the agent may answer it."""
         self._received[message.header.msg_id] = message
         if len(self._received) > _REMEMBERED_MESSAGES:
             self._received.popitem(last=False)
+
+    async def record(self, message: Message) -> None:
+        """Keep what was said in memory."""
         if _is_said(message):
             await self._memory.record(_without_request(message))
 

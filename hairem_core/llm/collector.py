@@ -35,6 +35,11 @@ class AnswerCollector:
         self.completion_tokens = 0
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the model said that this is all; only the count of tokens may follow."""
+        return self._finish_reason is not None
+
+    @property
     def truncated(self) -> bool:
         """Whether the model stopped because it may not say more (`max_tokens`)."""
         return self._finish_reason == "length"

@@ -40,6 +40,7 @@ class ModelGateway:
         self._breakers: dict[tuple[str, str | None], CircuitBreaker] = {}
         self._last_error: dict[tuple[str, str | None], dict[str, str]] = {}
         self._loading: asyncio.Task[_litellm.LiteLlm] | None = None
+        self._draining: set[asyncio.Task[None]] = set()
 
     async def stream(self, agent_id: str, request: ChatRequest) -> AsyncGenerator[Delta]:
         """Yield the answer to a request: words and thoughts as they come, then tool calls.
@@ -112,6 +113,9 @@ class ModelGateway:
 
     async def close(self) -> None:
         """Close what is kept open between requests."""
+        for drain in self._draining:
+            drain.cancel()
+        await asyncio.gather(*self._draining, return_exceptions=True)
         if self._loading is None:
             return
         task, self._loading = self._loading, None
@@ -201,6 +205,8 @@ class ModelGateway:
                     break
                 for delta in collector.feed(chunk):
                     yield delta
+                if collector.is_whole:
+                    break
             for delta in collector.finish():
                 yield delta
         except TimeoutError as err:
@@ -209,16 +215,36 @@ class ModelGateway:
             failure, cause = client.translate(err, target, begun=collector.begun)
             raise failure from cause
         finally:
-            if chunks is not None:
+            if chunks is not None and collector.is_whole:
+                self._drain(agent_id, chunks, collector)
+            elif chunks is not None:
                 await chunks.aclose()
-            usage = self._usage.of(agent_id)
-            usage.prompt_tokens += collector.prompt_tokens
-            usage.completion_tokens += collector.completion_tokens
         if collector.truncated:
             _LOGGER.warning(
                 "%s: the answer was cut off by max_tokens. Raise it in llm.chat.max_tokens",
                 target.model,
             )
+
+    def _drain(self, agent_id: str, chunks: Any, collector: AnswerCollector) -> None:
+        """Read what follows a whole answer, for its token counts, while the answer goes on."""
+
+        async def drain() -> None:
+            try:
+                async with asyncio.timeout(_SPARE):
+                    async for chunk in chunks:
+                        for _ in collector.feed(chunk):
+                            pass
+            except Exception:
+                _LOGGER.debug("The end of a stream broke", exc_info=True)
+            finally:
+                await chunks.aclose()
+                usage = self._usage.of(agent_id)
+                usage.prompt_tokens += collector.prompt_tokens
+                usage.completion_tokens += collector.completion_tokens
+
+        task = asyncio.create_task(drain(), name="llm drain")
+        self._draining.add(task)
+        task.add_done_callback(self._draining.discard)
 
     def _late(self, target: ModelTarget, *, begun: bool) -> ModelError:
         if begun:

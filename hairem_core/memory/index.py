@@ -49,12 +49,17 @@ class RecallIndex:
             builder.add_text_field(language, tokenizer_name=language, index_option="freq")
         self._schema = builder.build()
         self._index = tantivy.Index(self._schema)
+        # A commit is made visible by `_commit` itself: the watcher that would do it too competes
+        # with it for a lock, and the loser waits 100 ms.
+        self._index.config_reader(reload_policy="manual")
         self._analyzers = {language: analyzer(language) for language in LANGUAGES}
         for language, each in self._analyzers.items():
             self._index.register_tokenizer(language, each)
         self._writer = self._index.writer(_HEAP, 1)
         self._pending: list[Entry] = []
         self._committing: list[Entry] = []
+        self._committed: asyncio.Event | None = None
+        """Set when the commit under way, or the last one, is visible."""
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._commits: set[asyncio.Task[None]] = set()
@@ -90,11 +95,10 @@ class RecallIndex:
             return []
         # A turn recalls right after its own words were recorded, and leaves those out: it need not
         # wait for their commit.
-        if any(
-            agent_id in entry.agents and entry.event_id not in exclude
-            for entry in (*self._committing, *self._pending)
-        ):
+        if _concerns(self._pending, agent_id, exclude):
             await self.catch_up()
+        elif self._committed is not None and _concerns(self._committing, agent_id, exclude):
+            await self._committed.wait()
         return await asyncio.to_thread(self._search, query, limit, frozenset(exclude))
 
     async def close(self) -> None:
@@ -107,8 +111,12 @@ class RecallIndex:
         async with self._lock:
             if self._pending:
                 self._committing, self._pending = self._pending, []
-                await asyncio.to_thread(self._commit, self._committing)
-                self._committing = []
+                self._committed = committed = asyncio.Event()
+                try:
+                    await asyncio.to_thread(self._commit, self._committing)
+                finally:
+                    self._committing = []
+                    committed.set()
 
     async def _commit_soon(self) -> None:
         await asyncio.sleep(_GATHER)
@@ -170,6 +178,10 @@ class RecallIndex:
                 ranked = sorted(found.values(), key=lambda hit: (hit[1], hit[0]), reverse=True)
                 return ranked[:limit]
             window *= 4
+
+
+def _concerns(entries: Iterable[Entry], agent_id: str, exclude: Collection[UUID]) -> bool:
+    return any(agent_id in each.agents and each.event_id not in exclude for each in entries)
 
 
 def _fingerprint(entry: Entry) -> str:

@@ -1,5 +1,6 @@
 """Answering a person: prompt, model, tools, until the answer is whole."""
 
+import asyncio
 from datetime import datetime
 
 from hairem_core.sdk.chat import ChatMessage, ChatRequest, ToolCall, ToolResult, ToolSpec
@@ -58,13 +59,10 @@ class Turn:
     async def prompt(self, extra_instructions: str = "") -> list[ChatMessage]:
         """Return the messages that the model is given."""
         ctx, said = self._ctx, self._message.payload.content
-        recent = await self._recent()
+        mine = {self._message.header.msg_id}
+        recent, found = await asyncio.gather(self._recent(), ctx.memory.recall(said, exclude=mine))
         known = {message.content for message in recent}
-        recalled = [
-            each
-            for each in await ctx.memory.recall(said, exclude={self._message.header.msg_id})
-            if each.content not in known
-        ]
+        recalled = [each for each in found if each.content not in known]
         messages = [
             ChatMessage(role="system", name="persona", content=self._who_and_where()),
         ]

@@ -9,6 +9,7 @@ from hairem_core.llm.errors import ModelInterruptedError, ModelRefusedError, Mod
 from hairem_core.llm.gateway import ModelGateway
 from hairem_core.sdk.chat import ChatMessage, ToolCall, ToolSpec
 from tests.llm.conftest import KEY, MakeGateway, ask, deltas, target, text_of, tools
+from tests.support.bus import until
 from tests.support.scripted_model import Rule, ScriptedModel
 
 
@@ -205,6 +206,8 @@ async def test_usage_is_counted_for_each_agent(gateway: ModelGateway, model: Scr
     await deltas(gateway, ask("x"), "electra")
     await deltas(gateway, ask("x"), "electra")
     await deltas(gateway, ask("x"), "renarde")
+    # The counts come after the answer, which does not wait for them.
+    await until(lambda: gateway.describe("electra")["usage"]["completion_tokens"] == 6)
     usage = gateway.describe("electra")["usage"]
     assert (usage["requests"], usage["prompt_tokens"], usage["completion_tokens"]) == (2, 200, 6)
     assert gateway.describe()["usage"]["requests"] == 3
