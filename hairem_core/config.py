@@ -191,8 +191,11 @@ def read_yaml(path: Path) -> CommentedMap:
         raise ConfigError(
             err.problem or err.context or "not YAML", where=_at(path, err), hint="Mend the syntax."
         ) from err
-    except YAMLError as err:
-        raise ConfigError(str(err), where=str(path), hint="Mend the syntax.") from err
+    except (YAMLError, ValueError, OverflowError) as err:
+        # A value that looks like a date or a number and is none fails inside the parser.
+        raise ConfigError(str(err), where=str(path), hint="Put the value in quotes.") from err
+    except RecursionError as err:
+        raise ConfigError("is nested too deeply", where=str(path), hint="Simplify it.") from err
     if data is None:
         return CommentedMap()
     if not isinstance(data, CommentedMap):

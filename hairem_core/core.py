@@ -93,6 +93,12 @@ class DataFolder:
                 where=str(self.path),
                 hint="Stop that one, or give this one another folder with --data.",
             ) from err
+        except (FileExistsError, NotADirectoryError) as err:
+            raise DataFolderError(
+                "cannot be used: it is, or lies in, a file",
+                where=str(self.path),
+                hint="Name a folder with --data.",
+            ) from err
         except OSError as err:
             raise DataFolderError(
                 f"cannot be used: {err.strerror}",
@@ -221,10 +227,11 @@ class Core:
         tokens = TokenStore(self._data.tokens)
         if not tokens.records():
             self.new_token = tokens.create(FIRST_CLIENT)
-        if not self._data.command_token.exists():
+        kept = self._data.command_token
+        if not kept.exists() or tokens.verify(kept.read_text().strip()) != COMMAND_CLIENT:
             with suppress(HairemError):
                 tokens.revoke(COMMAND_CLIENT)
-            write_private(self._data.command_token, tokens.create(COMMAND_CLIENT) + "\n")
+            write_private(kept, tokens.create(COMMAND_CLIENT) + "\n")
         return tokens
 
     def _create_host(self, bundle: Bundle) -> AgentHost:

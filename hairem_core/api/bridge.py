@@ -46,6 +46,8 @@ class BridgeSession:
         self._turns: dict[int, Turn] = {}
         self._subscriptions: dict[int, Callable[[], None]] = {}
         self._client = ""
+        self._last_id = 0
+        self._is_too_slow = False
 
     async def run(self) -> None:
         """Serve the client until it leaves."""
@@ -112,6 +114,11 @@ class BridgeSession:
             except ValidationError as err:
                 self._fail_unreadable(text, err)
                 continue
+            if command.id <= self._last_id:
+                what = f"id {command.id} is not greater than the one before, {self._last_id}"
+                self._fail(command.id, "invalid_format", what)
+                continue
+            self._last_id = command.id
             await self._execute(command)
 
     async def _execute(self, command: Any) -> None:
@@ -215,9 +222,12 @@ class BridgeSession:
         self._send(frames.Event(id=command_id, event=event))
 
     def _send(self, frame: BaseModel) -> None:
+        if self._is_too_slow:
+            return
         try:
             self._outgoing.put_nowait(frame)
         except asyncio.QueueFull:
+            self._is_too_slow = True
             _LOGGER.warning("%s reads too slowly and is let go", self._client)
             task = asyncio.ensure_future(self._socket.close(_CLOSE_TOO_SLOW, "too slow"))
             task.add_done_callback(lambda done: done.exception())

@@ -60,7 +60,7 @@ class AuthFailed(_Frame):
 
 
 class _Command(_Frame):
-    id: int = Field(gt=0)
+    id: int = Field(gt=0, strict=True)
 
 
 class Envelope(BaseModel):
@@ -68,7 +68,7 @@ class Envelope(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    id: int = Field(gt=0)
+    id: int = Field(gt=0, strict=True)
 
 
 class Ping(_Command):

@@ -44,6 +44,8 @@ class TokenStore:
     def create(self, name: str) -> str:
         """Return a new token for a client called `name`. Raises TokenError if the name is taken."""
         self._refresh()
+        if not name.strip() or not name.isprintable():
+            raise TokenError(f"{name!r} is no name for a client", hint="Give it a word or two.")
         if any(record.name == name for record in self._records):
             raise TokenError(f"there is a token {name!r} already", hint="Revoke it first.")
         token = PREFIX + secrets.token_urlsafe(32)

@@ -10,9 +10,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 from redis.asyncio import Redis
-from rich.table import Table
 
-from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, console
+from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, print_table
 from hairem_core.cli.places import find_places
 from hairem_core.hlink import dead, keys
 from hairem_core.hlink.connection import create_client, outage_is_unavailable
@@ -126,14 +125,16 @@ async def _list(data: Path | None, config: Path | None, *, as_json: bool, everyt
     if not letters:
         print("No dead letters.")
         return
-    table = Table("entry", "when", "from", "to", "topic", "reason", box=None)
-    for letter in letters:
-        header = letter.message.header if letter.message else None
-        addresses = (header.sender, header.recipient, header.topic.value) if header else ("?",) * 3
-        at = f"{letter.at.astimezone():%Y-%m-%d %H:%M:%S}"
-        reason = f"{letter.reason} (sent again)" if letter.resent else letter.reason
-        table.add_row(letter.entry_id, at, *addresses, reason)
-    console().print(table)
+    headers = ("entry", "when", "from", "to", "topic", "reason")
+    print_table(headers, [_row(letter) for letter in letters])
+
+
+def _row(letter: dead.DeadLetter) -> tuple[str, ...]:
+    header = letter.message.header if letter.message else None
+    addresses = (header.sender, header.recipient, header.topic.value) if header else ("?",) * 3
+    at = f"{letter.at.astimezone():%Y-%m-%d %H:%M:%S}"
+    reason = f"{letter.reason} (sent again)" if letter.resent else letter.reason
+    return (letter.entry_id, at, *addresses, reason)
 
 
 async def _show(data: Path | None, config: Path | None, wanted: str) -> None:

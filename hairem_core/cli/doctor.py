@@ -168,6 +168,7 @@ def _bundles(places: Places, config: SystemConfig) -> list[Finding]:
     from hairem_core.hotplug.bundle import find_manifest, read_bundle
 
     findings: list[Finding] = []
+    owners: dict[str, Path] = {}
     for root in (places.root / folder for folder in config.agents.folders):
         if not root.is_dir():
             findings.append(
@@ -180,7 +181,13 @@ def _bundles(places: Places, config: SystemConfig) -> list[Finding]:
             try:
                 if find_manifest(folder) is None:
                     continue
-                read_bundle(folder)
+                bundle = read_bundle(folder)
+                if first := owners.get(bundle.agent_id):
+                    how = f"its id {bundle.agent_id} belongs to {first.name} already"
+                    to_do = "Give it an id of its own."
+                    findings.append(Finding("wrong", f"bundle {folder.name}", how, to_do))
+                    continue
+                owners[bundle.agent_id] = folder
             except HairemError as err:
                 findings.append(Finding("wrong", f"bundle {folder.name}", err.what, err.hint or ""))
             else:

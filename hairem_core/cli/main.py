@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from hairem_core import __version__
 from hairem_core.cli import bus
-from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, console
+from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, print_table
 from hairem_core.cli.places import Places, find_places
 from hairem_core.errors import HairemError
 
@@ -104,7 +103,7 @@ async def _up(places: Places, host: str | None, port: int | None) -> None:
 def ask(
     agent: Annotated[str, typer.Argument(help="Id of the agent, for example renarde.")],
     text: Annotated[str, typer.Argument(help="What to say.")],
-    language: Annotated[str | None, typer.Option(help="en or fr.")] = None,
+    language: Annotated[str | None, typer.Option(help="Yours, such as fr-CH.")] = None,
     conversation: Annotated[str | None, typer.Option(help="Go on with this conversation.")] = None,
     data: DataOption = None,
     config: ConfigOption = None,
@@ -152,19 +151,14 @@ def agents(
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
         return
-    table = Table("id", "name", "state", "version", "restarts", "what it is", box=None)
-    for each in found:
-        about = each["reason"] or each["description"].get("en", "")
-        row = (
-            each["id"],
-            each["name"],
-            each["state"],
-            each["version"],
-            str(each["restarts"]),
-            about,
+    rows = [
+        (
+            *(str(each[key]) for key in ("id", "name", "state", "version", "restarts")),
+            each["reason"] or each["description"].get("en", ""),
         )
-        table.add_row(*row)
-    console().print(table)
+        for each in found
+    ]
+    print_table(("id", "name", "state", "version", "restarts", "what it is"), rows)
 
 
 async def _agents(places: Places) -> list[dict[str, Any]]:
@@ -190,10 +184,8 @@ def doctor(
     if as_json:
         print(json.dumps([finding.__dict__ for finding in findings], ensure_ascii=False))
     else:
-        table = Table("", "what", "how it is", "what to do", box=None)
-        for finding in findings:
-            table.add_row(finding.status, finding.what, finding.how, finding.to_do)
-        console().print(table)
+        rows = [(each.status, each.what, each.how, each.to_do) for each in findings]
+        print_table(("", "what", "how it is", "what to do"), rows)
     sys.exit(1 if any(finding.status == "wrong" for finding in findings) else 0)
 
 

@@ -1,10 +1,13 @@
-"""Options that several commands take, and the console they print tables to."""
+"""Options that several commands take, and how they print tables."""
 
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 DataOption = Annotated[
     Path | None,
@@ -17,6 +20,15 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def console() -> Console:
-    """Return a console that prints what it is given: brackets are no markup to it."""
-    return Console(markup=False, highlight=False)
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table whole: nothing is cut off, and brackets are no markup.
+
+    Long cells go on in a second line on a terminal; elsewhere a row is a line.
+    """
+    table = Table(*headers, box=None)
+    for column in table.columns:
+        column.overflow = "fold"
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else 1_000
+    Console(markup=False, highlight=False, width=width).print(table)

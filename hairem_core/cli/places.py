@@ -48,7 +48,7 @@ class Places:
     def _read(self, name: str, hint: str) -> str:
         try:
             return (self.data / name).read_text().strip()
-        except FileNotFoundError:
+        except FileNotFoundError, NotADirectoryError:
             raise NotRunning(
                 "no H-Core runs on this data folder", where=str(self.data), hint=hint
             ) from None

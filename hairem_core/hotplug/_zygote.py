@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from hairem_core.hotplug import agent_process
@@ -68,8 +69,10 @@ def _end(children: dict[int, int]) -> None:
         for pidfd, _ in poll.poll(left * 1000):
             poll.unregister(pidfd)
             waiting.discard(pidfd)
-    for pidfd in waiting:
-        os.kill(children[pidfd], signal.SIGKILL)
+    for pid in children.values():
+        # Each leads a group of its own: what it started ends with it.
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 def _tell(control: socket.socket, event: dict[str, int]) -> None:

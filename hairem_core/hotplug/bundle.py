@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from hairem_core.config import AgentId, read_yaml, validate_yaml
+from hairem_core.config import AgentId, Language, read_yaml, validate_yaml
 from hairem_core.hotplug.errors import BundleError
 from hairem_core.sdk.persona import Persona
 
@@ -22,23 +22,29 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _check_name(name: str) -> str:
+    if not name.isprintable() or name != name.strip() or not name:
+        raise ValueError("a name is printable, and neither begins nor ends with a space")
+    return name
+
+
 class Manifest(_File):
     """The content of `manifest.yaml`."""
 
     id: AgentId
     uuid: UUID | None = None
-    name: str = Field(min_length=1, max_length=64)
+    name: Annotated[str, Field(max_length=64), AfterValidator(_check_name)]
     version: str = Field(default="0.1.0", pattern=r"^\d+\.\d+\.\d+([-+].+)?$")
-    description: dict[str, str] = Field(default_factory=dict)
+    description: dict[Language, str] = Field(default_factory=dict)
     """One sentence, by language."""
-    languages: list[Literal["en", "fr"]] = Field(default=["en"], min_length=1)
+    languages: list[Language] = Field(default=["en"], min_length=1)
     permissions: list[Permission] = Field(default_factory=list)
 
 
 class PersonaFile(_File):
     """The content of `persona.yaml`."""
 
-    character: dict[str, str] = Field(default_factory=dict)
+    character: dict[Language, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +96,7 @@ def read_bundle(folder: Path) -> Bundle:
             agent_id=manifest.id,
             name=manifest.name,
             languages=list(manifest.languages),
-            character=persona.character,
+            character={str(key): text for key, text in persona.character.items()},
         ),
         has_logic=(folder / "logic.py").is_file(),
     )

@@ -63,7 +63,6 @@ class AgentHost:
         self._process: AgentProcess | None = None
         self._live = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
-        self._ended: asyncio.Queue[str] = asyncio.Queue()
         self._under_way: dict[UUID, asyncio.Task[None]] = {}
         self._cancelled_early: deque[UUID] = deque(maxlen=256)
         self._stop_listening: Callable[[], Awaitable[None]] | None = None
@@ -109,7 +108,8 @@ class AgentHost:
             started = time.monotonic()
             reason = await self._run_once()
             if reason is None:
-                reason = await self._ended.get()
+                assert self._process is not None
+                reason = await asyncio.shield(self._process.ended)
                 self._live.clear()
             if time.monotonic() - started > _HEALTHY_SECONDS:
                 pause = _FIRST_PAUSE
@@ -123,15 +123,16 @@ class AgentHost:
         """Start a process; return why it did not, None when it lives."""
         generation = self._registry[self._agent_id].generation + 1
         self._set(AgentState.STARTING, generation=generation)
-        self._process = AgentProcess(self._bundle, self._services, self._ended.put_nowait)
+        self._process = process = AgentProcess(self._bundle, self._services)
         try:
-            await self._process.start(
-                self._forkserver, self._working_folder, self._config.start_timeout
-            )
+            await process.start(self._forkserver, self._working_folder, self._config.start_timeout)
         except (BundleError, ForkserverError) as err:
-            while not self._ended.empty():
-                self._ended.get_nowait()
+            await process.abort()
             return str(err)
+        except Exception as err:
+            _LOGGER.exception("%s cannot be started", self._agent_id)
+            await process.abort()
+            return f"cannot be started: {type(err).__name__}: {err}"
         self._live.set()
         self._set(AgentState.LIVE)
         return None

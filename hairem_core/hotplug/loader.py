@@ -9,6 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from hairem_core.errors import HairemError
 from hairem_core.hlink.bus import Bus
+from hairem_core.hlink.errors import BusUnavailable
 from hairem_core.hotplug.bundle import MANIFEST_NAMES, Bundle, read_bundle
 from hairem_core.hotplug.host import AgentHost
 from hairem_core.hotplug.registry import AgentRecord, AgentRegistry, AgentState
@@ -66,7 +67,13 @@ class PluginLoader:
             await self._remove(folder)
         for folder, signature in found.items():
             if folder not in self._seen or self._seen[folder][1] != signature:
-                await self._take(folder, signature)
+                try:
+                    await self._take(folder, signature)
+                except BusUnavailable:
+                    raise
+                except Exception as err:
+                    _LOGGER.exception("%s: the bundle cannot be taken in", folder)
+                    self._reject(folder.name, folder, signature, f"{type(err).__name__}: {err}")
 
     def _look(self) -> dict[Path, Signature]:
         found: dict[Path, Signature] = {}
@@ -88,8 +95,8 @@ class PluginLoader:
             self._reject(previous or folder.name, folder, signature, str(err))
             return
         agent_id = bundle.agent_id
-        owner = next((path for path, (owned, _) in self._seen.items() if owned == agent_id), folder)
-        if owner != folder:
+        owner = self._owner(agent_id)
+        if owner not in (None, folder):
             _LOGGER.error("%s: the id %r belongs to %s already; left out", folder, agent_id, owner)
             self._seen[folder] = ("", signature)
             return
@@ -107,6 +114,9 @@ class PluginLoader:
     def _reject(self, agent_id: str, folder: Path, signature: Signature, reason: str) -> None:
         """Show what is wrong with a bundle; an agent of it that already runs goes on."""
         _LOGGER.error("%s cannot become an agent: %s", folder, reason)
+        if self._owner(agent_id) not in (None, folder):
+            self._seen[folder] = ("", signature)
+            return
         if agent_id in self._hosts:
             self._seen[folder] = (agent_id, signature)
             self._registry.update(agent_id, reason=reason)
@@ -131,13 +141,20 @@ class PluginLoader:
             await host.stop()
             await self._bus.unregister(agent_id)
         self._registry.remove(agent_id)
+        # A bundle that was left out because of this one may have its id now.
+        for other in [each for each, (owned, _) in self._seen.items() if not owned]:
+            del self._seen[other]
+
+    def _owner(self, agent_id: str) -> Path | None:
+        """Return the folder whose agent has this id."""
+        return next((path for path, (owned, _) in self._seen.items() if owned == agent_id), None)
 
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             try:
                 await self.scan()
-            except HairemError, OSError:
+            except Exception:
                 _LOGGER.exception("Looking for agents failed; trying again")
 
 

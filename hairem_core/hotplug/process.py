@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import os
+import signal
 from collections import deque
-from collections.abc import Callable
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from hairem_core.sdk.message import Message
 
 _STREAMED = frozenset({"llm.stream"})
 _CANCEL_SECONDS = 3.0
+_LAST_WORDS_SECONDS = 1.0
+"""How long the last words of a process that ended may take to arrive."""
 
 
 class HandlerFailed(HairemError):
@@ -36,21 +38,19 @@ class HandlerFailed(HairemError):
 class AgentProcess:
     """One process of one agent: delivers messages, carries out its calls, notices its end."""
 
-    def __init__(
-        self, bundle: Bundle, services: AgentServices, on_end: Callable[[str], None]
-    ) -> None:
+    def __init__(self, bundle: Bundle, services: AgentServices) -> None:
         self._bundle = bundle
         self._services = services
-        self._on_end = on_end
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Done when the process has ended and nothing is left of it; its value says how."""
         self._logger = logging.getLogger(f"hairem.agent.{bundle.agent_id}")
         self._child: Child | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._handling: dict[UUID, asyncio.Future[None]] = {}
         self._calls: dict[int, tuple[UUID | None, asyncio.Task[None]]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._supervisor: asyncio.Task[None] | None = None
         self._last_words: deque[str] = deque(maxlen=20)
-        self._stopping = False
         self._has_ended = False
 
     @property
@@ -66,6 +66,9 @@ class AgentProcess:
         await asyncio.to_thread(working_folder.mkdir, parents=True, exist_ok=True)
         self._child = await forkserver.fork(working_folder)
         reader, self._writer = await asyncio.open_connection(sock=self._child.socket, limit=2**20)
+        self._supervisor = asyncio.create_task(
+            self._supervise(self._child, reader), name=f"agent {self._bundle.agent_id}"
+        )
         self._send(
             frames.Start(
                 folder=str(self._bundle.folder.resolve()),
@@ -73,17 +76,12 @@ class AgentProcess:
                 persona=self._bundle.persona,
             )
         )
-        name = self._bundle.agent_id
-        self._tasks = [
-            asyncio.create_task(self._read(reader), name=f"agent {name} read"),
-            asyncio.create_task(self._read_output(self._child.output), name=f"agent {name} output"),
-        ]
         try:
             await asyncio.wait_for(asyncio.shield(self._ready), timeout)
         except TimeoutError:
-            self.kill()
+            self._ready.cancel()
             raise BundleError(
-                f"setup() did not return within {timeout:g} s",
+                f"was not ready within {timeout:g} s: its imports and setup() take too long",
                 where=str(self._bundle.folder),
                 hint="Start what takes long with ctx.spawn_task.",
             ) from None
@@ -117,7 +115,6 @@ class AgentProcess:
 
     async def stop(self, grace: float = 6.0) -> None:
         """Ask the agent to finish and tear down; kill it after `grace` seconds."""
-        self._stopping = True
         if self._child is None:
             return
         self._send(frames.Stop())
@@ -126,29 +123,58 @@ class AgentProcess:
         except TimeoutError:
             self._logger.warning("did not stop within %g s; killed", grace)
             self.kill()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._supervisor is not None:
+            await self._supervisor
+
+    async def abort(self) -> None:
+        """End a process that did not start well, and wait until nothing is left of it."""
+        self.kill()
+        if self._supervisor is not None:
+            await self._supervisor
 
     def kill(self) -> None:
-        """End the process at once."""
-        if self._child is not None and not self._child.ended.done():
+        """End the process and whatever it started, at once."""
+        if self._child is None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+        if not self._child.ended.done():
             with suppress(ProcessLookupError):
-                os.kill(self._child.pid, 9)
+                os.kill(self._child.pid, signal.SIGKILL)
 
     def _send(self, frame: Any) -> None:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(frames.encode(frame))
 
-    async def _read(self, reader: asyncio.StreamReader) -> None:
-        reason = ""
+    async def _supervise(self, child: Child, reader: asyncio.StreamReader) -> None:
+        """Read what the agent says until it ends, then end what it leaves behind.
+
+        A process that the agent started may hold the socket and the pipe beyond the agent's end, so
+        neither says for sure that it lives.
+        """
+        reading = asyncio.create_task(self._read(reader))
+        output = asyncio.create_task(self._read_output(child.output))
+        ends: list[asyncio.Future[Any]] = [reading, child.ended]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(ends, timeout=_LAST_WORDS_SECONDS)
+        self.kill()
+        await asyncio.wait([reading, output], timeout=_LAST_WORDS_SECONDS)
+        for task in (reading, output):
+            task.cancel()
+        await asyncio.gather(reading, output, return_exceptions=True)
+        reason = "" if reading.cancelled() else reading.result()
+        await self._ended(reason)
+
+    async def _read(self, reader: asyncio.StreamReader) -> str:
+        """Take frames until there are no more; return why, where the agent is to blame."""
         try:
             while True:
                 self._take(await frames.read_to_host(reader))
         except EOFError:
-            pass
+            return ""
         except frames.FrameError as err:
-            reason = f"broke the protocol: {err}"
             self.kill()
-        await self._ended(reason)
+            return f"broke the protocol: {err}"
 
     def _take(self, frame: Any) -> None:
         match frame:
@@ -228,8 +254,7 @@ class AgentProcess:
         try:
             status = await asyncio.wait_for(asyncio.shield(self._child.ended), 5)
         except TimeoutError:
-            self.kill()
-            status = -9
+            status = -signal.SIGKILL
         reason = reason or _describe_status(status)
         for _, task in list(self._calls.values()):
             task.cancel()
@@ -238,8 +263,7 @@ class AgentProcess:
         for future in self._handling.values():
             if not future.done():
                 future.set_exception(AgentCrashed(f"{self._bundle.agent_id} {reason}"))
-        if not self._stopping:
-            self._on_end(reason)
+        self.ended.set_result(reason)
 
 
 def _describe_status(status: int) -> str:

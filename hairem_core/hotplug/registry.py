@@ -47,7 +47,7 @@ class AgentRecord:
             id=manifest.id,
             uuid=bundle.uuid,
             name=manifest.name,
-            description=dict(manifest.description),
+            description={str(key): text for key, text in manifest.description.items()},
             version=manifest.version,
             languages=list(manifest.languages),
             permissions=list(manifest.permissions),

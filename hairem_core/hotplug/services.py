@@ -18,6 +18,8 @@ from hairem_core.sdk.message import Address, Message, MessageType, Metadata, Pri
 from hairem_core.sdk.recollection import Recollection
 
 _REMEMBERED_MESSAGES = 1024
+_LONGEST_CONTENT = 100_000
+"""Characters of one message: more is no speech, and would cost clients their connection."""
 
 
 class Models(Protocol):
@@ -73,7 +75,7 @@ class _Arguments(BaseModel):
 class _Says(_Arguments):
     topic: Topic
     type: MessageType
-    content: str
+    content: str = Field(max_length=_LONGEST_CONTENT)
     data: dict[str, Any]
     metadata: Metadata
 
@@ -109,7 +111,7 @@ class _CallTools(_Arguments):
 
 
 class _GetState(_Arguments):
-    key: str = Field(min_length=1, max_length=256)
+    key: str = Field(max_length=256, pattern=r"^[^\x00-\x1f]+$")
 
 
 class _SetState(_GetState):

@@ -25,6 +25,11 @@ def is_speech(message: Message) -> bool:
     return message.header.topic in SPEECH and bool(message.payload.content.strip())
 
 
+def storable(text: str | None) -> str | None:
+    """Return a text without NUL characters: the engine stores them, and cannot give them back."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if text else text
+
+
 def to_row(message: Message) -> dict[str, Any]:
     """Return a message as a row. What it does not have is left out: NULL is no NONE."""
     header, payload = message.header, message.payload
@@ -33,20 +38,20 @@ def to_row(message: Message) -> dict[str, Any]:
         "agents": agents_of(message),
         "at": header.timestamp,
         "sender": header.sender,
-        "speaker_name": payload.data.get("speaker_name"),
+        "speaker_name": storable(payload.data.get("speaker_name")),
         "recipient": header.recipient,
         "type": header.type.value,
         "topic": header.topic.value,
         "priority": header.priority.value,
-        "conversation_id": header.conversation_id,
+        "conversation_id": storable(header.conversation_id),
         "parent_id": header.parent_id,
         "hops": header.hops,
         "speech": is_speech(message),
-        "content": payload.content,
+        "content": storable(payload.content),
         "data": json.dumps(payload.data, ensure_ascii=False) if payload.data else None,
         "confidence": payload.metadata.confidence,
         "importance": payload.metadata.importance,
-        "pose_hint": payload.metadata.pose_hint,
+        "pose_hint": storable(payload.metadata.pose_hint),
     }
     return {name: value for name, value in row.items() if value is not None}
 

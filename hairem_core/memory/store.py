@@ -11,7 +11,7 @@ from surrealdb import RecordID
 from hairem_core.memory.database import Database
 from hairem_core.memory.index import Entry, RecallIndex
 from hairem_core.memory.recent import RecentTurns
-from hairem_core.memory.rows import FIELDS, recollection, to_row
+from hairem_core.memory.rows import FIELDS, recollection, storable, to_row
 from hairem_core.sdk.message import Message, MessageType
 from hairem_core.sdk.recollection import Recollection
 
@@ -75,6 +75,7 @@ class MemoryStore:
         """
         if limit <= 0:
             return []
+        conversation_id = storable(conversation_id)
         kept = self._recent.last(agent_id, limit, conversation_id=conversation_id)
         if kept is not None:
             return [recollection(row, agent_id) for row in kept]

@@ -179,6 +179,8 @@ async def test_a_wrong_turn_is_refused_and_the_connection_goes_on(
         ({"id": 5}, 5, "invalid_format"),
         ({"type": "ping"}, 0, "invalid_format"),
         ({"id": -1, "type": "ping"}, 0, "invalid_format"),
+        ({"id": "5", "type": "ping"}, 0, "invalid_format"),
+        ({"id": True, "type": "ping"}, 0, "invalid_format"),
         ({"id": 5, "type": "cancel", "turn": 4}, 5, "unknown_turn"),
         ({"id": 5, "type": "unsubscribe", "subscription": 4}, 5, "unknown_subscription"),
     ],
@@ -319,3 +321,15 @@ async def test_redis_lost_in_mid_turn_is_heard_of(
     async with asyncio.timeout(10):
         while (await client.turn("electra", "hello"))[-1]["kind"] != "done":
             await asyncio.sleep(0.2)
+
+
+async def test_ids_must_grow(client: Client) -> None:
+    for command_id, success in ((7, True), (7, False), (6, False), (8, True)):
+        await client.send_raw({"id": command_id, "type": "ping"})
+        assert (await client.receive_for(command_id))["success"] is success
+
+
+async def test_a_nul_character_is_heard_like_any_other(client: Client) -> None:
+    for agent in ("renarde", "electra"):
+        events = await client.turn(agent, "a\0b", user={"id": "u", "name": "A\0"})
+        assert events[-1]["kind"] == "done"

@@ -120,7 +120,7 @@ class Agent(BaseAgent):
         ("import os\nos._exit(3)\n", "ended with exit code 3"),
         (
             HEAD + "class Agent(BaseAgent):\n    async def setup(self): await asyncio.sleep(99)\n",
-            "setup() did not return",
+            "was not ready within 1 s",
         ),
     ],
 )
@@ -417,3 +417,107 @@ async def test_agents_of_a_killed_forkserver_come_back_under_a_new_one(
         assert (await _ask(core, _from_test("counter")))[0].payload.content == "1"
         await until(lambda: not _runs(agent))
         assert core.forkserver_pid != zygote
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "import subprocess; subprocess.Popen(['sleep', '300'])",
+        "os.fork() or time.sleep(300)",
+    ],
+)
+async def test_what_an_agent_started_ends_with_it_and_holds_nobody_up(
+    agents: Path, tmp_path: Path, start: str
+) -> None:
+    write_agent(
+        agents,
+        "parent",
+        HEAD
+        + f"""
+class Agent(BaseAgent):
+    async def on_message(self, message):
+        await self.ctx.bus.answer(message, topic=Topic.AGENT_NOTE, content="started")
+        {start}
+""",
+    )
+    async with running_core(tmp_path, agents=agents) as core:
+        await _ask(core, _from_test("parent"))
+        await asyncio.sleep(0.3)
+        group = core.agent_pid("parent")
+        assert group
+        stopping = time.monotonic()
+    assert time.monotonic() - stopping < 12
+    left = [
+        path for path in Path("/proc").iterdir() if path.name.isdigit() and _group(path) == group
+    ]
+    assert [path for path in left if _runs(int(path.name))] == []
+
+
+def _group(process: Path) -> int:
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[2])
+    except OSError:
+        return 0
+
+
+async def test_one_broken_bundle_never_touches_another(agents: Path, tmp_path: Path) -> None:
+    write_agent(agents, "counter", COUNTER)
+    (agents / "counter").rename(agents / "elsewhere")
+    async with running_core(tmp_path, agents=agents) as core:
+        broken = agents / "counter"
+        broken.mkdir()
+        (broken / "manifest.yaml").write_text("id: [")
+        for number, content in enumerate(("[" * 3000, "name: 2026-13-45", "id: x\nname: !!int x")):
+            (agents / f"odd{number}").mkdir()
+            (agents / f"odd{number}" / "manifest.yaml").write_text(content)
+        await until(lambda: core.registry.get("odd2"))
+        for number in range(3):
+            assert core.registry[f"odd{number}"].state == "rejected"
+        assert core.registry["counter"].reason is None
+        shutil.rmtree(broken)
+        write_agent(agents, "later", COUNTER)
+        await until(lambda: core.registry.get("later"))
+        assert core.registry["counter"].state == "live"
+        assert (await _ask(core, _from_test("counter")))[0].payload.content == "1"
+
+
+async def test_a_copy_takes_over_when_the_original_goes(agents: Path, tmp_path: Path) -> None:
+    write_agent(agents, "counter", COUNTER)
+    async with running_core(tmp_path, agents=agents) as core:
+        assert (await _ask(core, _from_test("counter")))[0].payload.content == "1"
+        shutil.copytree(agents / "counter", agents / "renamed")
+        await asyncio.sleep(1.5)
+        pid = core.agent_pid("counter")
+        shutil.rmtree(agents / "counter")
+        await until(lambda: core.agent_pid("counter") not in (None, pid))
+        assert (await _ask(core, _from_test("counter")))[0].payload.content == "2"
+
+
+async def test_a_persona_that_cannot_be_sent_is_shown(agents: Path, tmp_path: Path) -> None:
+    folder = write_agent(agents, "strange")
+    (folder / "persona.yaml").write_text('character: {en: "\\ud800"}\n')
+    async with running_core(tmp_path, agents=agents, wait=False) as core:
+        await until(
+            lambda: core.registry.get("strange") and core.registry["strange"].reason is not None
+        )
+        assert core.registry["strange"].state in ("crashed", "rejected")
+
+
+async def test_an_answer_far_too_long_fails_alone(agents: Path, tmp_path: Path) -> None:
+    write_agent(
+        agents,
+        "chatty",
+        HEAD
+        + """
+class Agent(BaseAgent):
+    async def on_utterance(self, message):
+        size = 3_000_000 if message.payload.content == "long" else 3
+        await self.ctx.bus.answer(message, topic=Topic.NARRATIVE_TEXT, content="x" * size)
+""",
+    )
+    async with running_core(tmp_path, agents=agents) as core:
+        assert core.new_token
+        async with Client.connect(core.address, core.new_token) as client:
+            await client.receive()
+            assert (await client.turn("chatty", "long"))[-1]["error"]["code"] == "agent_failed"
+            assert (await client.turn("chatty", "short"))[-1]["text"] == "xxx"

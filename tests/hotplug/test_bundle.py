@@ -54,7 +54,10 @@ def test_no_manifest_is_an_error(agents: Path) -> None:
     ("line", "complaint"),
     [
         ("id: Electra", ":1: id: string should match pattern"),
-        ("name: ''", ":1: name: string should have at least 1 character"),
+        ("name: ''", ":1: name: a name is printable"),
+        ("name: ' x'", ":1: name: a name is printable"),
+        ('name: "a\\0b"', ":1: name: a name is printable"),
+        ("description: {xx: y}", ":1: description.xx.[key]: input should be 'en' or 'fr'"),
         ("permissions: [fly]", ":1: permissions.0: input should be 'llm' or 'home.act'"),
         ("bogus: 1", ":1: bogus: there is no such key"),
         ("languages: [xx]", ":1: languages.0: input should be 'en' or 'fr'"),

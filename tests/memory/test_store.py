@@ -275,3 +275,23 @@ async def test_a_server_that_is_away_is_told_without_the_password() -> None:
         await MemoryStore.open("ws://root:hunter22@127.0.0.1:9")
     assert "hunter22" not in str(raised.value)
     assert "Check that the SurrealDB server runs" in str(raised.value)
+
+
+async def test_a_nul_character_neither_fails_a_turn_nor_the_next_start(tmp_path: Path) -> None:
+    url = f"surrealkv://{tmp_path / 'memory'}"
+    store = await MemoryStore.open(url)
+    message = Message.create(
+        sender="user:anna",
+        recipient="agent:renarde",
+        type=MessageType.RAW,
+        topic=Topic.USER_UTTERANCE,
+        content="before\0after",
+        data={"speaker_name": "An\0na", "device": {"name": "\0"}},
+        conversation_id="c\0c",
+    )
+    assert await store.record(message)
+    await store.close()
+    store = await MemoryStore.open(url)
+    (found,) = await store.recent("renarde", conversation_id="c\0c", limit=5)
+    assert (found.content, found.speaker_name) == ("before\ufffdafter", "An\ufffdna")
+    await store.close()

@@ -51,6 +51,8 @@ class Client:
     async def send_raw(self, frame: dict[str, Any], *, check: bool = True) -> None:
         if check:
             _FROM_CLIENT.validate(frame)
+        if isinstance(command_id := frame.get("id"), int):
+            self._next = max(self._next, command_id)
         await self._connection.send(json.dumps(frame))
 
     async def send(self, type: str, **fields: Any) -> int:
