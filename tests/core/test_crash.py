@@ -2,8 +2,11 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
+
+import pytest
 
 from hairem_core.hlink.bus import Bus
 from tests.support.bus import connect, note, until
@@ -21,6 +24,23 @@ class Agent(BaseAgent):
         with open("handled", "a") as file:
             file.write(f"{message.header.msg_id}\\n")
 """
+
+
+type MakeCore = Callable[..., RunningCore]
+
+
+@pytest.fixture
+async def make_core() -> AsyncIterator[MakeCore]:
+    """Make cores that are ended however the test ends."""
+    made: list[RunningCore] = []
+
+    def make(data: Path, config: Path | None = None) -> RunningCore:
+        made.append(RunningCore(data, config))
+        return made[-1]
+
+    yield make
+    for core in made:
+        await core.end()
 
 
 def _config(folder: Path) -> Path:
@@ -44,10 +64,10 @@ def _processes_of(data: Path) -> list[str]:
 
 
 async def test_messages_unacknowledged_are_handled_after_a_restart_and_none_twice(
-    tmp_path: Path,
+    make_core: MakeCore, tmp_path: Path
 ) -> None:
     write_agent(tmp_path / "agents", "worker", LOGIC)
-    core = RunningCore(tmp_path / "data", _config(tmp_path))
+    core = make_core(tmp_path / "data", _config(tmp_path))
     handled = tmp_path / "data" / "agents" / "worker" / "handled"
     messages = [note(recipient="agent:worker") for _ in range(400)]
 
@@ -73,9 +93,9 @@ async def test_messages_unacknowledged_are_handled_after_a_restart_and_none_twic
     assert await core.stop() == 0
 
 
-async def test_nothing_outlives_a_killed_h_core(tmp_path: Path) -> None:
+async def test_nothing_outlives_a_killed_h_core(make_core: MakeCore, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    core = RunningCore(data)
+    core = make_core(data)
     await core.start()
     await until(lambda: len(_processes_of(data)) >= 4)  # H-Core, redis-server, two agents
     core.kill()
@@ -83,8 +103,10 @@ async def test_nothing_outlives_a_killed_h_core(tmp_path: Path) -> None:
     await core.stop()
 
 
-async def test_the_agent_still_knows_after_a_kill_and_a_restart(tmp_path: Path) -> None:
-    core = RunningCore(tmp_path / "data")
+async def test_the_agent_still_knows_after_a_kill_and_a_restart(
+    make_core: MakeCore, tmp_path: Path
+) -> None:
+    core = make_core(tmp_path / "data")
     await core.start()
     said = await hairem(
         "ask", "renarde", "Remember that the spare key is under the red pot", "--data", core.data

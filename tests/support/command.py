@@ -64,6 +64,11 @@ class RunningCore:
             if stream is not None
         ]
 
+    async def end(self) -> None:
+        """Kill it if it still runs."""
+        if self._process is not None and self._process.returncode is None:
+            await self.stop(signal.SIGKILL)
+
     def kill(self) -> None:
         """Kill H-Core's process, and nothing else, with SIGKILL."""
         assert self._process is not None
