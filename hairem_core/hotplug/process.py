@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import signal
-from collections import deque
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
@@ -50,7 +49,6 @@ class AgentProcess:
         self._handling: dict[UUID, asyncio.Future[None]] = {}
         self._calls: dict[int, tuple[UUID | None, asyncio.Task[None]]] = {}
         self._supervisor: asyncio.Task[None] | None = None
-        self._last_words: deque[str] = deque(maxlen=20)
         self._has_ended = False
 
     @property
@@ -193,7 +191,6 @@ class AgentProcess:
                     self._logger.error("failed: %s\n%s", error, trace)
                 self._settle(msg_id, HandlerFailed(code, error))
             case frames.Log(level=level, text=text):
-                self._last_words.append(text)
                 self._logger.log(level, "%s", text)
             case frames.Ready():
                 if not self._ready.done():
@@ -241,7 +238,6 @@ class AgentProcess:
         try:
             while chunk := await reader.read(4096):
                 for line in chunk.decode(errors="replace").splitlines():
-                    self._last_words.append(line)
                     self._logger.info("%s", line)
         finally:
             transport.close()

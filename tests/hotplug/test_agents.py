@@ -3,85 +3,44 @@
 import asyncio
 import json
 import os
-import shutil
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from hairem_core.core import Core
-from hairem_core.hlink import dead
 from hairem_core.sdk.message import Message, MessageType, Priority, Topic
-from tests.support.bus import note, until
+from tests.hotplug.helpers import (
+    COUNTER,
+    HEAD,
+    acknowledged,
+    ask,
+    dead_reasons,
+    from_test,
+    is_running,
+)
+from tests.support.bus import until
 from tests.support.core import Client, running_core, write_agent
 from tests.support.scripted_model import ScriptedModel
-
-HEAD = "import asyncio, os, time\nfrom hairem_core.sdk import *\n"
-COUNTER = (
-    HEAD
-    + """
-class Agent(BaseAgent):
-    async def on_message(self, message):
-        seen = await self.ctx.state.get("seen", 0)
-        await self.ctx.state.set("seen", seen + 1)
-        await self.ctx.bus.answer(message, topic=Topic.AGENT_NOTE, content=f"{seen + 1}")
-"""
-)
-
-
-async def _ask(core: Core, message: Message, count: int = 1) -> list[Message]:
-    """Send `message` from `user:test` and return the first answers."""
-    heard: list[Message] = []
-    stop = await core.bus.listen("user:test", heard.append)
-    await core.bus.publish(message)
-    await until(lambda: len(heard) >= count)
-    await stop()
-    return heard
-
-
-def _from_test(agent_id: str, content: str = "", **fields: Any) -> Message:
-    return note(content, sender="user:test", recipient=f"agent:{agent_id}", **fields)
-
-
-def _runs(pid: int) -> bool:
-    """Return whether a process is there and not just waiting for its parent to notice its end."""
-    status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-async def _acknowledged(core: Core, agent_id: str) -> None:
-    """Wait until nothing that the agent was sent is pending."""
-    async with asyncio.timeout(5):
-        while True:
-            pending: Any = await core.bus.redis.xpending(f"hlink:{{{agent_id}}}:p2", "hosts")
-            if pending["pending"] == 0:
-                return
-            await asyncio.sleep(0.01)
-
-
-async def _reasons(core: Core) -> list[str]:
-    return [letter.reason async for letter in dead.dead_letters(core.bus.redis)]
 
 
 async def test_state_outlives_the_process_and_h_core(agents: Path, tmp_path: Path) -> None:
     write_agent(agents, "counter", COUNTER)
     async with running_core(tmp_path, agents=agents) as core:
-        assert (await _ask(core, _from_test("counter")))[0].payload.content == "1"
-        await _acknowledged(core, "counter")
+        assert (await ask(core, from_test("counter")))[0].payload.content == "1"
+        await acknowledged(core, "counter")
         pid = core.agent_pid("counter")
         assert pid
         os.kill(pid, 9)
-        assert (await _ask(core, _from_test("counter")))[0].payload.content == "2"
+        assert (await ask(core, from_test("counter")))[0].payload.content == "2"
     async with running_core(tmp_path, agents=agents) as core:
-        assert (await _ask(core, _from_test("counter")))[0].payload.content == "3"
+        assert (await ask(core, from_test("counter")))[0].payload.content == "3"
 
 
 async def test_the_sender_is_stamped_by_the_host(agents: Path, tmp_path: Path) -> None:
     write_agent(agents, "counter", COUNTER)
     async with running_core(tmp_path, agents=agents) as core:
-        question = _from_test("counter", conversation_id="c")
-        (answer,) = await _ask(core, question)
+        question = from_test("counter", conversation_id="c")
+        (answer,) = await ask(core, question)
     header = answer.header
     assert header.sender == "agent:counter"
     assert header.parent_id == question.header.msg_id
@@ -103,9 +62,9 @@ class Agent(BaseAgent):
 """,
         )
     async with running_core(tmp_path, agents=agents) as core:
-        await core.bus.publish(_from_test("ping"))
+        await core.bus.publish(from_test("ping"))
         async with asyncio.timeout(10):
-            while not (reasons := await _reasons(core)):
+            while not (reasons := await dead_reasons(core)):
                 await asyncio.sleep(0.05)
     assert reasons == ["loop: 9 hops, 8 allowed"]
 
@@ -134,7 +93,7 @@ async def test_an_agent_that_cannot_start_says_why_and_harms_nobody(
     ) as core:
         await until(lambda: reason in (core.registry["broken"].reason or ""))
         assert core.registry["broken"].state in ("crashed", "starting")
-        assert (await _ask(core, _from_test("counter")))[0].payload.content == "1"
+        assert (await ask(core, from_test("counter")))[0].payload.content == "1"
 
 
 async def test_setup_may_use_ctx_and_background_work_goes_on(agents: Path, tmp_path: Path) -> None:
@@ -177,7 +136,7 @@ class Agent(BaseAgent):
 """,
     )
     async with running_core(tmp_path, agents=agents) as core:
-        assert (await _ask(core, _from_test("shy")))[0].payload.content == "3"
+        assert (await ask(core, from_test("shy")))[0].payload.content == "3"
 
 
 async def test_a_message_that_kills_its_agent_ends_in_the_dead_letters(
@@ -196,13 +155,13 @@ class Agent(BaseAgent):
 """,
     )
     async with running_core(tmp_path, agents=agents, bus={"max_deliveries": 2}) as core:
-        await core.bus.publish(_from_test("fragile", "poison"))
+        await core.bus.publish(from_test("fragile", "poison"))
         async with asyncio.timeout(15):
-            while not (reasons := await _reasons(core)):
+            while not (reasons := await dead_reasons(core)):
                 await asyncio.sleep(0.05)
         assert "failed 2 times" in reasons[0]
         assert "exit code 1" in reasons[0]
-        assert (await _ask(core, _from_test("fragile")))[0].payload.content == "fine"
+        assert (await ask(core, from_test("fragile")))[0].payload.content == "fine"
 
 
 async def test_an_agent_that_blocks_does_not_delay_its_neighbour(
@@ -215,11 +174,11 @@ async def test_an_agent_that_blocks_does_not_delay_its_neighbour(
     )
     write_agent(agents, "counter", COUNTER)
     async with running_core(tmp_path, agents=agents, agents_config={"turn_timeout": 1}) as core:
-        await core.bus.publish(_from_test("blocked"))
+        await core.bus.publish(from_test("blocked"))
         await asyncio.sleep(0.2)
         for expected in ("1", "2", "3"):
             started = time.monotonic()
-            assert (await _ask(core, _from_test("counter")))[0].payload.content == expected
+            assert (await ask(core, from_test("counter")))[0].payload.content == expected
             assert time.monotonic() - started < 2
         # It does not let go when told to, so its process is ended and a new one started.
         await until(lambda: core.registry["blocked"].restarts >= 1, seconds=20)
@@ -288,7 +247,7 @@ class Agent(BaseAgent):
         permissions="[]",
     )
     async with running_core(tmp_path, agents=agents) as core:
-        (answer,) = await _ask(core, _from_test("curious"))
+        (answer,) = await ask(core, from_test("curious"))
     assert f"Add `- {permission}` under `permissions:`" in answer.payload.content
     assert "manifest.yaml" in answer.payload.content
 
@@ -344,43 +303,6 @@ async def test_renarde_leaves_electra_a_note(tmp_path: Path) -> None:
     assert "renarde: Grandma sleeps at noon." in json.dumps(model.requests[-1].body)
 
 
-async def test_bundles_come_change_and_go(agents: Path, tmp_path: Path) -> None:
-    async with running_core(tmp_path, agents=agents) as core:
-        write_agent(agents, "counter", COUNTER)
-        await until(
-            lambda: core.registry.get("counter") and core.registry["counter"].state == "live"
-        )
-        assert (await _ask(core, _from_test("counter")))[0].payload.content == "1"
-        (agents / "counter" / "logic.py").write_text(COUNTER.replace("seen + 1}", "seen + 1}!"))
-        await until(lambda: core.registry["counter"].generation == 2)
-        assert (await _ask(core, _from_test("counter")))[0].payload.content == "2!"
-        shutil.rmtree(agents / "counter")
-        await until(lambda: core.registry.get("counter") is None)
-        await core.bus.publish(_from_test("counter"))
-        assert await _reasons(core) == ["no such agent: agent:counter"]
-
-
-async def test_a_wrong_bundle_is_shown_with_its_reason_and_mended_live(
-    agents: Path, tmp_path: Path
-) -> None:
-    folder = write_agent(agents, "typo", permissions="[fly]")
-    async with running_core(tmp_path, agents=agents, wait=False) as core:
-        await until(lambda: core.registry.get("typo"))
-        record = core.registry["typo"]
-        assert record.state == "rejected"
-        assert "manifest.yaml:4: permissions.0" in (record.reason or "")
-        write_agent(agents, "typo")
-        assert folder.exists()
-        await until(lambda: core.registry["typo"].state == "live")
-
-
-async def test_an_id_taken_twice_stays_with_the_first(agents: Path, tmp_path: Path) -> None:
-    write_agent(agents, "counter", COUNTER)
-    shutil.copytree(agents / "counter", agents / "later")
-    async with running_core(tmp_path, agents=agents) as core:
-        assert [record.id for record in core.registry.records()] == ["counter"]
-
-
 async def test_an_emergency_reaches_a_busy_agent(agents: Path, tmp_path: Path) -> None:
     write_agent(
         agents,
@@ -396,11 +318,11 @@ class Agent(BaseAgent):
     )
     async with running_core(tmp_path, agents=agents) as core:
         for _ in range(50):
-            await core.bus.publish(_from_test("busy", priority=Priority.P3))
-        alarm = _from_test(
+            await core.bus.publish(from_test("busy", priority=Priority.P3))
+        alarm = from_test(
             "busy", priority=Priority.P0, type=MessageType.DIRECTIVE, topic=Topic.SYSTEM_EMERGENCY
         )
-        (answer,) = await _ask(core, alarm)
+        (answer,) = await ask(core, alarm)
     assert answer.payload.content == "heard"
 
 
@@ -414,8 +336,8 @@ async def test_agents_of_a_killed_forkserver_come_back_under_a_new_one(
         assert zygote
         os.kill(zygote, 9)
         await until(lambda: core.registry["counter"].generation == 2)
-        assert (await _ask(core, _from_test("counter")))[0].payload.content == "1"
-        await until(lambda: not _runs(agent))
+        assert (await ask(core, from_test("counter")))[0].payload.content == "1"
+        await until(lambda: not is_running(agent))
         assert core.forkserver_pid != zygote
 
 
@@ -441,7 +363,7 @@ class Agent(BaseAgent):
 """,
     )
     async with running_core(tmp_path, agents=agents) as core:
-        await _ask(core, _from_test("parent"))
+        await ask(core, from_test("parent"))
         await asyncio.sleep(0.3)
         group = core.agent_pid("parent")
         assert group
@@ -450,7 +372,7 @@ class Agent(BaseAgent):
     left = [
         path for path in Path("/proc").iterdir() if path.name.isdigit() and _group(path) == group
     ]
-    assert [path for path in left if _runs(int(path.name))] == []
+    assert [path for path in left if is_running(int(path.name))] == []
 
 
 def _group(process: Path) -> int:
@@ -458,49 +380,6 @@ def _group(process: Path) -> int:
         return int((process / "stat").read_text().rpartition(")")[2].split()[2])
     except OSError:
         return 0
-
-
-async def test_one_broken_bundle_never_touches_another(agents: Path, tmp_path: Path) -> None:
-    write_agent(agents, "counter", COUNTER)
-    (agents / "counter").rename(agents / "elsewhere")
-    async with running_core(tmp_path, agents=agents) as core:
-        broken = agents / "counter"
-        broken.mkdir()
-        (broken / "manifest.yaml").write_text("id: [")
-        for number, content in enumerate(("[" * 3000, "name: 2026-13-45", "id: x\nname: !!int x")):
-            (agents / f"odd{number}").mkdir()
-            (agents / f"odd{number}" / "manifest.yaml").write_text(content)
-        await until(lambda: core.registry.get("odd2"))
-        for number in range(3):
-            assert core.registry[f"odd{number}"].state == "rejected"
-        assert core.registry["counter"].reason is None
-        shutil.rmtree(broken)
-        write_agent(agents, "later", COUNTER)
-        await until(lambda: core.registry.get("later"))
-        assert core.registry["counter"].state == "live"
-        assert (await _ask(core, _from_test("counter")))[0].payload.content == "1"
-
-
-async def test_a_copy_takes_over_when_the_original_goes(agents: Path, tmp_path: Path) -> None:
-    write_agent(agents, "counter", COUNTER)
-    async with running_core(tmp_path, agents=agents) as core:
-        assert (await _ask(core, _from_test("counter")))[0].payload.content == "1"
-        shutil.copytree(agents / "counter", agents / "renamed")
-        await asyncio.sleep(1.5)
-        pid = core.agent_pid("counter")
-        shutil.rmtree(agents / "counter")
-        await until(lambda: core.agent_pid("counter") not in (None, pid))
-        assert (await _ask(core, _from_test("counter")))[0].payload.content == "2"
-
-
-async def test_a_persona_that_cannot_be_sent_is_shown(agents: Path, tmp_path: Path) -> None:
-    folder = write_agent(agents, "strange")
-    (folder / "persona.yaml").write_text('character: {en: "\\ud800"}\n')
-    async with running_core(tmp_path, agents=agents, wait=False) as core:
-        await until(
-            lambda: core.registry.get("strange") and core.registry["strange"].reason is not None
-        )
-        assert core.registry["strange"].state in ("crashed", "rejected")
 
 
 async def test_an_answer_far_too_long_fails_alone(agents: Path, tmp_path: Path) -> None:
