@@ -43,7 +43,8 @@ class Places:
     def redis_url(self) -> str:
         """Return the address of the bus. Raises NotRunning, ConfigError."""
         configured = self.load_config().redis.url
-        return configured or self._read("redis/address", hint="Start it with `hairem up`.")
+        hint = "Start it with `hairem up`, or name its system.yaml with --config."
+        return configured or self._read("redis/address", hint=hint)
 
     def _read(self, name: str, hint: str) -> str:
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -46,6 +47,8 @@ class Bus:
         self._outbox = Outbox(redis)
         self._known: set[str] = set()
         self._listeners: dict[str, list[LiveListener]] = {}
+        # One at a time: an end must not overtake the beginning of the next on the same channel.
+        self._subscribing = asyncio.Lock()
         self._pubsub: PubSub | None = None
         self._live_task: asyncio.Task[None] | None = None
         self._outage_listeners: list[Callable[[], None]] = []
@@ -125,27 +128,26 @@ class Bus:
     async def listen(self, pattern: str, listener: LiveListener) -> Callable[[], Awaitable[None]]:
         """Call `listener` with each live message to an address that matches the glob `pattern`.
 
-        Returns, once Redis has confirmed, a function that ends it. A listener must not block.
+        Returns a function that ends it. A listener must not block. Raises BusUnavailable, and then
+        does not listen.
         """
         channel = keys.live(pattern)
-        first = channel not in self._listeners
-        self._listeners.setdefault(channel, []).append(listener)
         if self._pubsub is None:
             self._pubsub = self._live.pubsub(ignore_subscribe_messages=True)
-        if first:
-            async with outage_is_unavailable(self.redis):
+        async with self._subscribing, outage_is_unavailable(self.redis):
+            if channel not in self._listeners:
                 await self._pubsub.psubscribe(channel)
+            self._listeners.setdefault(channel, []).append(listener)
         if self._live_task is None:
             self._live_task = asyncio.create_task(self._listen(self._pubsub), name="hlink live")
+        return partial(self._end_listening, channel, listener)
 
-        async def end() -> None:
+    async def _end_listening(self, channel: str, listener: LiveListener) -> None:
+        async with self._subscribing, outage_is_unavailable(self.redis):
             self._listeners[channel].remove(listener)
             if not self._listeners[channel] and self._pubsub is not None:
                 del self._listeners[channel]
-                async with outage_is_unavailable(self.redis):
-                    await self._pubsub.punsubscribe(channel)
-
-        return end
+                await self._pubsub.punsubscribe(channel)
 
     def on_outage(self, listener: Callable[[], None]) -> None:
         """Call `listener` whenever the live channel broke: what was said meanwhile is missed."""

@@ -1,4 +1,5 @@
 import asyncio
+import shutil
 import time
 from datetime import timedelta
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from hairem_core.hlink import dead
 from hairem_core.hlink.bus import Bus
 from hairem_core.hlink.consumer import CONCURRENCY, Consumer, Handler
-from hairem_core.hlink.errors import Undeliverable
+from hairem_core.hlink.errors import BusUnavailable, Undeliverable
 from hairem_core.hlink.server import PrivateRedis
 from hairem_core.sdk.message import Message, Priority, now
 from tests.support.bus import connect, note, until
@@ -307,3 +308,41 @@ async def test_a_redis_that_comes_back_empty_gets_its_inboxes_again(
     await consumer.stop()
     await bus.close()
     assert recorder.handled == ["after"]
+
+
+async def test_who_begins_to_listen_in_an_outage_is_refused_and_may_try_again(
+    bus: Bus, redis_server: PrivateRedis, tmp_path: Any
+) -> None:
+    heard: list[Message] = []
+    other: list[Message] = []
+    await bus.listen("user:other", other.append)
+    await redis_server.stop()
+    with pytest.raises(BusUnavailable):
+        await bus.listen("user:anna", heard.append)
+    # Nothing of before is there any more.
+    shutil.rmtree(tmp_path / "redis")
+    again = PrivateRedis(tmp_path / "redis")
+    await again.start()
+    try:
+        async with asyncio.timeout(5):
+            while True:
+                try:
+                    await bus.listen("user:anna", heard.append)
+                    break
+                except BusUnavailable:
+                    await asyncio.sleep(0.05)
+            while not (heard and other):
+                await bus.publish(note(recipient="user:anna"))
+                await bus.publish(note(recipient="user:other"))
+                await asyncio.sleep(0.05)
+    finally:
+        await again.stop()
+
+
+async def test_listening_ends_and_begins_again_many_times(bus: Bus) -> None:
+    for number in range(200):
+        heard: list[Message] = []
+        stop = await bus.listen("user:anna", heard.append)
+        await bus.publish(note(str(number), recipient="user:anna"))
+        await until(lambda heard=heard: heard)  # type: ignore[misc]
+        asyncio.ensure_future(stop())  # noqa: RUF006 - as a turn that ends beside one that begins
