@@ -64,7 +64,8 @@ class PluginLoader:
         """Bring the hosts in step with the folders, once."""
         found = await asyncio.to_thread(self._look)
         for folder in [folder for folder in self._seen if folder not in found]:
-            await self._remove(folder)
+            if folder in self._seen:
+                await self._remove(folder)
         for folder, signature in found.items():
             if folder not in self._seen or self._seen[folder][1] != signature:
                 try:
@@ -102,6 +103,9 @@ class PluginLoader:
             return
         if previous and previous != agent_id:
             await self._remove(folder)
+        for other, (owned, seen) in self._seen.items():
+            if owned == agent_id and other != folder:
+                self._seen[other] = ("", seen)  # a rejected bundle whose folder has this name
         if agent_id in self._hosts:
             await self._hosts.pop(agent_id).stop()
         known = self._registry.get(agent_id)
@@ -146,7 +150,9 @@ class PluginLoader:
             del self._seen[other]
 
     def _owner(self, agent_id: str) -> Path | None:
-        """Return the folder whose agent has this id."""
+        """Return the folder of the running agent of this id; a rejected bundle owns nothing."""
+        if agent_id not in self._hosts:
+            return None
         return next((path for path, (owned, _) in self._seen.items() if owned == agent_id), None)
 
     async def _poll(self) -> None:

@@ -87,3 +87,30 @@ async def test_a_persona_that_cannot_be_sent_is_shown(agents: Path, tmp_path: Pa
             lambda: core.registry.get("strange") and core.registry["strange"].reason is not None
         )
         assert core.registry["strange"].state in ("crashed", "rejected")
+
+
+async def test_a_broken_folder_does_not_keep_its_name_from_a_good_bundle(
+    agents: Path, tmp_path: Path
+) -> None:
+    broken = agents / "counter"
+    broken.mkdir()
+    (broken / "manifest.yaml").write_text("id: [")
+    async with running_core(tmp_path, agents=agents, wait=False) as core:
+        assert core.registry["counter"].state == "rejected"
+        write_agent(tmp_path / "made", "counter", COUNTER)
+        (tmp_path / "made" / "counter").rename(agents / "good")
+        await until(lambda: core.registry["counter"].state == "live")
+        shutil.rmtree(broken)
+        await asyncio.sleep(1.5)
+        assert (await ask(core, from_test("counter")))[0].payload.content == "1"
+
+
+async def test_an_original_and_its_copy_may_go_together(agents: Path, tmp_path: Path) -> None:
+    write_agent(agents, "counter", COUNTER)
+    shutil.copytree(agents / "counter", agents / "renamed")
+    async with running_core(tmp_path, agents=agents) as core:
+        shutil.rmtree(agents / "counter")
+        shutil.rmtree(agents / "renamed")
+        write_agent(agents, "later", COUNTER)
+        await until(lambda: core.registry.get("later") and core.agent_pid("later"))
+        assert core.registry.get("counter") is None
