@@ -38,3 +38,9 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(TokenError, match=str(path)):
         TokenStore(path).verify("x")
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\0"])
+def test_a_client_needs_a_name_that_can_be_listed(tmp_path: Path, name: str) -> None:
+    with pytest.raises(TokenError, match="is no name for a client"):
+        TokenStore(tmp_path / "tokens.json").create(name)

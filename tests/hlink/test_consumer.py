@@ -345,4 +345,5 @@ async def test_listening_ends_and_begins_again_many_times(bus: Bus) -> None:
         stop = await bus.listen("user:anna", heard.append)
         await bus.publish(note(str(number), recipient="user:anna"))
         await until(lambda heard=heard: heard)  # type: ignore[misc]
+        assert [message.payload.content for message in heard] == [str(number)]
         asyncio.ensure_future(stop())  # noqa: RUF006 - as a turn that ends beside one that begins
