@@ -1,7 +1,8 @@
 """`config/system.yaml`: its schema, and errors that name the key and the line."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,7 @@ from pydantic import (
     field_validator,
 )
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -27,10 +28,37 @@ AgentId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 type Language = Literal["en", "fr"]
 
 
+@dataclass(frozen=True)
+class SecretName:
+    """`!secret name` in a YAML file: the value is under that name in `secrets.yaml`."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is wrong in a file."""
+
+    line: int | None
+    key: str
+    what: str
+    hint: str
+
+    def sentence(self, path: Path) -> str:
+        """Return it in one line."""
+        where = f"{path}:{self.line}" if self.line else str(path)
+        key = f"{self.key}: " if self.key else ""
+        return f"{where}: {key}{self.what}. {self.hint}".rstrip()
+
+
 class ConfigError(HairemError):
-    """A configuration file cannot be used as it is."""
+    """A configuration file cannot be used as it is; `problems` are all that was found."""
 
     code = "config"
+
+    def __init__(self, path: Path, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(problem.sentence(path) for problem in problems))
+        self.problems = list(problems)
 
 
 class _Section(BaseModel):
@@ -76,6 +104,23 @@ class BusConfig(_Section):
     """About how many messages `hlink:journal` keeps."""
 
 
+class AgentLimits(_Section):
+    """What one agent may use up before it is stopped or slowed."""
+
+    memory_mb: PositiveInt = 512
+    """Mebibytes of memory of its process and all it started."""
+    open_files: int = Field(default=256, ge=32)
+    """Descriptors open at once."""
+    processes: int = Field(default=64, ge=8)
+    """Threads and processes at once; processes need a permission as well."""
+    file_mb: PositiveInt = 256
+    """Mebibytes of the longest file it may write."""
+    messages_per_second: PositiveInt = 50
+    """Messages it may send, and four times as many at once after a quiet time."""
+    log_kb_per_second: PositiveInt = 64
+    """Kibibytes of log that are kept, and four times as many at once after a quiet time."""
+
+
 class AgentsConfig(_Section):
     """Where agent bundles are found and how they are kept alive."""
 
@@ -85,6 +130,17 @@ class AgentsConfig(_Section):
     """Seconds an agent may take over one message."""
     start_timeout: PositiveFloat = 10.0
     """Seconds from fork to ready."""
+    teardown_timeout: PositiveFloat = 5.0
+    """Seconds that `teardown()` may take."""
+    heartbeat_timeout: PositiveFloat = 10.0
+    """Seconds without a sign of life after which an agent's process is killed."""
+    watch: Literal["auto", "events", "poll"] = "auto"
+    """How changes of bundles are noticed; `poll` for file systems that tell of none, such as NFS."""
+    secrets_file: Path = Path("config/secrets.yaml")
+    """Where `!secret` names are looked up; a relative path counts as those of `folders` do."""
+    package_index: str | None = None
+    """Where requirements are installed from; none is uv's own choice."""
+    limits: AgentLimits = AgentLimits()
 
 
 class MemoryConfig(_Section):
@@ -161,49 +217,39 @@ def read_yaml(path: Path) -> CommentedMap:
     Raises ConfigError for a file that cannot be read, is not YAML, has a tab or a duplicate key, or
     does not hold a mapping.
     """
+
+    def refuse(what: str, hint: str, line: int | None = None) -> ConfigError:
+        return ConfigError(path, [Problem(line=line, key="", what=what, hint=hint)])
+
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as err:
-        raise ConfigError(
-            f"cannot be read: {err.strerror or err}",
-            where=str(path),
-            hint="Check that the file exists and that this user may read it.",
-        ) from err
+        hint = "Check that the file exists and that this user may read it."
+        raise refuse(f"cannot be read: {err.strerror or err}", hint) from err
     except UnicodeDecodeError as err:
-        raise ConfigError(
-            f"is not UTF-8 text (byte {err.start})", where=str(path), hint="Save it as UTF-8."
-        ) from err
+        raise refuse(f"is not UTF-8 text (byte {err.start})", "Save it as UTF-8.") from err
     try:
         data = YAML(typ="rt").load(text)
     except DuplicateKeyError as err:
-        raise ConfigError(
-            (err.problem or "a key is there twice").partition(" with value")[0],
-            where=_at(path, err),
-            hint="Keep one of the two.",
-        ) from err
+        what = (err.problem or "a key is there twice").partition(" with value")[0]
+        raise refuse(what, "Keep one of the two.", _line_of(err)) from err
     except MarkedYAMLError as err:
         line = err.problem_mark.line if err.problem_mark else 0
         lines = text.splitlines()
         if line < len(lines) and "\t" in lines[line]:
-            raise ConfigError(
-                "a tab", where=_at(path, err), hint="YAML is indented with spaces only."
-            ) from err
-        raise ConfigError(
-            err.problem or err.context or "not YAML", where=_at(path, err), hint="Mend the syntax."
-        ) from err
+            raise refuse("a tab", "YAML is indented with spaces only.", _line_of(err)) from err
+        what = err.problem or err.context or "not YAML"
+        raise refuse(what, "Mend the syntax.", _line_of(err)) from err
     except (YAMLError, ValueError, OverflowError) as err:
         # A value that looks like a date or a number and is none fails inside the parser.
-        raise ConfigError(str(err), where=str(path), hint="Put the value in quotes.") from err
+        raise refuse(str(err), "Put the value in quotes.") from err
     except RecursionError as err:
-        raise ConfigError("is nested too deeply", where=str(path), hint="Simplify it.") from err
+        raise refuse("is nested too deeply", "Simplify it.") from err
     if data is None:
         return CommentedMap()
     if not isinstance(data, CommentedMap):
-        raise ConfigError(
-            f"holds a {type(data).__name__}, not keys with values",
-            where=f"{path}:1",
-            hint="Write it as `key: value` lines.",
-        )
+        what = f"holds a {type(data).__name__}, not keys with values"
+        raise refuse(what, "Write it as `key: value` lines.", 1)
     return data
 
 
@@ -215,8 +261,8 @@ def validate_yaml[M: BaseModel](model: type[M], data: CommentedMap, path: Path) 
     try:
         return model.model_validate(_plain(data))
     except ValidationError as err:
-        problems = [_describe(problem, data, path) for problem in err.errors(include_url=False)]
-        raise ConfigError("\n".join(problems)) from err
+        problems = [_describe(problem, data) for problem in err.errors(include_url=False)]
+        raise ConfigError(path, problems) from err
 
 
 def load_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> SystemConfig:
@@ -236,9 +282,9 @@ def load_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> S
     return config
 
 
-def _at(path: Path, err: MarkedYAMLError) -> str:
+def _line_of(err: MarkedYAMLError) -> int | None:
     mark = err.problem_mark or err.context_mark
-    return f"{path}:{mark.line + 1}" if mark else str(path)
+    return mark.line + 1 if mark else None
 
 
 def _plain(node: Any) -> Any:
@@ -246,21 +292,25 @@ def _plain(node: Any) -> Any:
         return {key: _plain(value) for key, value in node.items()}
     if isinstance(node, CommentedSeq):
         return [_plain(value) for value in node]
+    if isinstance(node, TaggedScalar) and node.tag.value == "!secret":
+        return SecretName(str(node.value))
     return node
 
 
-def _describe(problem: Any, data: CommentedMap, path: Path) -> str:
+def _describe(problem: Any, data: CommentedMap) -> Problem:
     location = problem["loc"]
     key = ".".join(str(part) for part in location) or "the file"
-    where = f"{path}:{_line(data, location)}"
+    line = _line(data, location)
     if problem["type"] == "extra_forbidden":
-        return f"{where}: {key}: there is no such key. Remove it or mend its spelling."
+        hint = "Remove it or mend its spelling."
+        return Problem(line=line, key=key, what="there is no such key", hint=hint)
     if problem["type"] == "missing":
-        return f"{where}: {key}: is missing. Add it."
+        return Problem(line=line, key=key, what="is missing", hint="Add it.")
     message = problem["msg"].removeprefix("Value error, ")
     value = problem["input"]
     shown = f" (got {value!r})" if isinstance(value, str | int | float | bool | None) else ""
-    return f"{where}: {key}: {message[:1].lower()}{message[1:]}{shown}."
+    what = f"{message[:1].lower()}{message[1:]}{shown}"
+    return Problem(line=line, key=key, what=what, hint="")
 
 
 def _line(data: CommentedMap, location: tuple[int | str, ...]) -> int:

@@ -2,25 +2,25 @@
 
 import asyncio
 import errno
-import fcntl
 import logging
 import os
 import socket
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import uvicorn
 
 from hairem_core import __version__
 from hairem_core.api.app import create_app
 from hairem_core.api.bridge import BridgeContext
-from hairem_core.api.tokens import TokenStore, write_private
+from hairem_core.api.tokens import TokenStore
 from hairem_core.api.turns import Turns
 from hairem_core.config import SystemConfig
+from hairem_core.data import DataFolder, write_private
 from hairem_core.errors import HairemError
 from hairem_core.hlink.bus import Bus
 from hairem_core.hlink.connection import check_server, create_client
@@ -28,11 +28,17 @@ from hairem_core.hlink.errors import BusError
 from hairem_core.hlink.server import PrivateRedis
 from hairem_core.home.tools import ToolLink
 from hairem_core.hotplug.bundle import Bundle
+from hairem_core.hotplug.control import AgentControl
 from hairem_core.hotplug.forkserver import Forkserver
 from hairem_core.hotplug.host import AgentHost
-from hairem_core.hotplug.loader import PluginLoader
+from hairem_core.hotplug.loader import PluginLoader, Vetter
+from hairem_core.hotplug.log import AgentLog
 from hairem_core.hotplug.registry import AgentRegistry, AgentState
-from hairem_core.hotplug.services import AgentServices
+from hairem_core.hotplug.requirements import RequirementInstaller
+from hairem_core.hotplug.sandbox import SandboxSpec, agent_uid
+from hairem_core.hotplug.secrets import SecretStore
+from hairem_core.hotplug.services import AgentServices, Models
+from hairem_core.hotplug.snapshot import SnapshotStore, give_to_group
 from hairem_core.llm.gateway import ModelGateway
 from hairem_core.memory.store import MemoryStore
 
@@ -41,99 +47,40 @@ FIRST_CLIENT = "home-assistant"
 COMMAND_CLIENT = "hairem-command"
 
 
-class DataFolderError(HairemError):
-    """The data folder cannot be used."""
-
-    code = "data_folder"
-
-
 class AddressInUse(HairemError):
     """The bridge cannot listen where it should."""
 
     code = "address_in_use"
 
 
-class DataFolder:
-    """The folder that holds everything H-Core keeps, locked for one H-Core at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
-        self._lock: int | None = None
-
-    @property
-    def tokens(self) -> Path:
-        """The hashes of the clients' tokens."""
-        return self.path / "tokens.json"
-
-    @property
-    def command_token(self) -> Path:
-        """The token with which the `hairem` command on this machine speaks to the core."""
-        return self.path / "command.token"
-
-    @property
-    def address(self) -> Path:
-        """Where a running core listens: `host:port`."""
-        return self.path / "address"
-
-    @property
-    def redis(self) -> Path:
-        """The private redis-server's folder."""
-        return self.path / "redis"
-
-    def lock(self) -> None:
-        """Create the folder and take it. Raises DataFolderError."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as err:
-            owner = (self.path / "lock").read_text().strip()
-            raise DataFolderError(
-                f"is in use by another H-Core (process {owner or 'unknown'})",
-                where=str(self.path),
-                hint="Stop that one, or give this one another folder with --data.",
-            ) from err
-        except (FileExistsError, NotADirectoryError) as err:
-            raise DataFolderError(
-                "cannot be used: it is, or lies in, a file",
-                where=str(self.path),
-                hint="Name a folder with --data.",
-            ) from err
-        except OSError as err:
-            raise DataFolderError(
-                f"cannot be used: {err.strerror}",
-                where=str(self.path),
-                hint="Give this user the right to write there, or choose another with --data.",
-            ) from err
-        os.truncate(self._lock, 0)
-        os.write(self._lock, f"{os.getpid()}\n".encode())
-
-    def unlock(self) -> None:
-        """Let the folder go."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-    def server_id(self) -> str:
-        """Return the UUID of this house, made at the first start."""
-        path = self.path / "server_id"
-        with suppress(OSError, ValueError):
-            return str(uuid.UUID(path.read_text().strip()))
-        server_id = str(uuid.uuid4())
-        write_private(path, server_id + "\n")
-        return server_id
-
-
 class Core:
     """Everything that runs in H-Core's own process. Use it as an async context manager."""
 
-    def __init__(self, config: SystemConfig, data: DataFolder, *, root: Path) -> None:
+    def __init__(
+        self,
+        config: SystemConfig,
+        data: DataFolder,
+        *,
+        root: Path,
+        models: Models | None = None,
+        gatekeeper: Vetter | None = None,
+    ) -> None:
+        """`models` serves the agents instead of the models that `config` names; `gatekeeper` looks
+        at bundles instead of the usual one.
+        """
+        self._gateway: ModelGateway | None = None
+        if models is None:
+            models = self._gateway = ModelGateway(config.llm)
+        self._models = models
         self._config = config
         self._data = data
         self._root = root
         self._stack = AsyncExitStack()
         self._started = time.monotonic()
         self._private_redis: PrivateRedis | None = None
+        self._gatekeeper = gatekeeper
+        self._secrets = SecretStore(root / config.agents.secrets_file, os.environ)
+        self._logs: dict[str, AgentLog] = {}
         self.registry = AgentRegistry()
         self.new_token: str | None = None
         """The first client's token, at the first start only: it is nowhere else in clear."""
@@ -160,10 +107,10 @@ class Core:
         listener = _listen(config.api.host, config.api.port)
         stack.callback(listener.close)
         # What takes longest first: the models' library needs seconds, in a thread of its own.
-        self._models = ModelGateway(config.llm)
-        stack.push_async_callback(self._models.close)
-        warm_up = asyncio.create_task(self._models.warm_up(), name="llm warm-up")
-        stack.push_async_callback(_cancel, warm_up)
+        if gateway := self._gateway:
+            stack.push_async_callback(gateway.close)
+            warm_up = asyncio.create_task(gateway.warm_up(), name="llm warm-up")
+            stack.push_async_callback(_cancel, warm_up)
         self._forkserver = Forkserver()
         await self._forkserver.start()
         stack.push_async_callback(self._forkserver.stop)
@@ -183,21 +130,17 @@ class Core:
             agent_timeout=config.agents.turn_timeout,
             language=config.house.language,
         )
+        self._open_agents()
         context = BridgeContext(
             server_id=data.server_id(),
             name=config.house.name,
             version=__version__,
             tokens=tokens,
             registry=self.registry,
+            control=self.control,
             turns=turns,
         )
         self._server_id = context.server_id
-        self._loader = PluginLoader(
-            [self._root / folder for folder in config.agents.folders],
-            create_host=self._create_host,
-            registry=self.registry,
-            bus=self.bus,
-        )
         stack.push_async_callback(self._loader.stop)
         await self._loader.start()
         await self._serve(listener, context)
@@ -234,24 +177,68 @@ class Core:
             write_private(kept, tokens.create(COMMAND_CLIENT) + "\n")
         return tokens
 
-    def _create_host(self, bundle: Bundle) -> AgentHost:
-        services = AgentServices(
+    def _open_agents(self) -> None:
+        config, data = self._config.agents, self._data
+        data.open_to_agents()
+        self._loader = PluginLoader(
+            [self._root / folder for folder in config.folders],
+            snapshots=SnapshotStore(data.bundles),
+            create_host=self._create_host,
+            registry=self.registry,
+            bus=self.bus,
+            secrets=self._secrets,
+            installer=RequirementInstaller(data.path, index=config.package_index),
+            config=config,
+            gatekeeper=self._gatekeeper,
+            prepare=_hand_over,
+        )
+        self.control = AgentControl(
+            self._loader,
+            self.registry,
+            self._logs,
+            disabled_file=data.path / "disabled.json",
+            removed=data.path / "removed",
+        )
+
+    def _create_host(self, agent_id: str) -> AgentHost:
+        return AgentHost(
+            agent_id,
+            bus=self.bus,
+            create_services=self._create_services,
+            create_spec=self._create_spec,
+            forkserver=self._forkserver,
+            registry=self.registry,
+            config=self._config.agents,
+            log=self._logs.setdefault(agent_id, AgentLog()),
+            redact=self._secrets.redact,
+        )
+
+    def _create_services(self, bundle: Bundle) -> AgentServices:
+        return AgentServices(
             bundle,
             bus=self.bus,
             models=self._models,
             memory=self.memory,
             home=self._home,
             limits=self._config.memory,
+            agent_limits=self._config.agents.limits,
+            secrets=self._secrets,
         )
-        return AgentHost(
+
+    def _create_spec(self, bundle: Bundle) -> SandboxSpec:
+        return SandboxSpec.of(
             bundle,
-            bus=self.bus,
-            services=services,
-            forkserver=self._forkserver,
-            registry=self.registry,
-            config=self._config.agents,
             working_folder=self._data.path / "agents" / bundle.agent_id,
+            limits=self._config.agents.limits,
+            denied_ports=self._house_ports(),
         )
+
+    def _house_ports(self) -> list[int]:
+        """Return the TCP ports of H-Core's own servers, which are no agent's business."""
+        urls = [url for url in (self._config.redis.url, self._config.memory.url) if url]
+        usual = {"redis": 6379, "rediss": 6379, "ws": 80, "wss": 443}
+        ports = [url.port or usual.get(url.scheme) for url in map(urlsplit, urls)]
+        return [port for port in ports if port is not None]
 
     async def _serve(self, listener: socket.socket, context: BridgeContext) -> None:
         app = create_app(context, self.health)
@@ -317,10 +304,16 @@ class Core:
             "parts": {
                 "redis": redis,
                 "memory": {"status": "up", **await self.memory.statistics()},
-                "llm": self._models.describe(),
+                "llm": self._gateway.describe() if self._gateway else {"status": "up"},
                 "agents": {"status": "up" if live else "down", "states": states},
             },
         }
+
+
+def _hand_over(bundle: Bundle) -> None:
+    """Let an agent's own user, where it has one, read its snapshot, and no other agent's."""
+    if os.geteuid() == 0:
+        give_to_group(bundle.folder, agent_uid(bundle.agent_id))
 
 
 class _Server(uvicorn.Server):

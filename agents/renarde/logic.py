@@ -9,8 +9,13 @@ class Agent(BaseAgent):
     """Answers people, and passes on what concerns another agent."""
 
     @tool
-    async def leave_note(self, agent: Literal["electra"], note: str) -> str:
-        """Leave a short note for another agent of the crew, who reads it before its next answer."""
+    async def leave_note(self, agent: Literal["electra", "alfred"], note: str) -> str:
+        """Leave a short note for another agent of the crew, who reads it before its next answer.
+
+        Args:
+            agent: Electra for lights, heating and energy; Alfred for lists, reminders and guests.
+            note: What they should know, in one sentence.
+        """
         await self.ctx.bus.publish(
             f"agent:{agent}",
             topic=Topic.AGENT_NOTE,

@@ -1,7 +1,7 @@
 """hAIrem: the crew of an H-Core as conversation agents of this house."""
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
-from homeassistant.core import Event, HomeAssistant
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.device_registry import AnyDeviceEntry
@@ -14,8 +14,8 @@ from homeassistant.helpers.typing import ConfigType
 
 from .const import DOMAIN
 from .coordinator import HairemConfigEntry, HairemCoordinator, HairemRuntimeData
-from .device import agent_identifier
 from .errors import CannotConnect, InvalidAuth, UnsupportedSchema, WrongServer
+from .issues import async_delete_agent_issues, async_sync_agent_issues
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -67,7 +67,18 @@ async def async_setup_entry(hass: HomeAssistant, entry: HairemConfigEntry) -> bo
     async def close(_: Event) -> None:
         await coordinator.async_close()
 
+    @callback
+    def sync_issues() -> None:
+        async_sync_agent_issues(hass, entry, coordinator.agents)
+
+    @callback
+    def withdraw_issues() -> None:
+        async_delete_agent_issues(hass, entry)
+
     entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, close))
+    entry.async_on_unload(coordinator.async_add_listener(sync_issues))
+    entry.async_on_unload(withdraw_issues)
+    sync_issues()
     entry.runtime_data = HairemRuntimeData(coordinator=coordinator)
     coordinator.async_watch()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
@@ -83,7 +94,8 @@ async def async_unload_entry(hass: HomeAssistant, entry: HairemConfigEntry) -> b
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: HairemConfigEntry) -> None:
-    """Take the entry's repair issue with it."""
+    """Take the entry's repair issues with it."""
+    async_delete_agent_issues(hass, entry)
     async_delete_issue(hass, DOMAIN, _version_issue_id(entry))
 
 
@@ -91,11 +103,7 @@ async def async_remove_config_entry_device(
     hass: HomeAssistant, entry: HairemConfigEntry, device: AnyDeviceEntry
 ) -> bool:
     """Return whether a person may remove a device: not while its agent is part of the crew."""
-    coordinator = entry.runtime_data.coordinator
-    return not any(
-        agent_identifier(coordinator.server_id, agent_id) in device.identifiers
-        for agent_id in coordinator.agents
-    )
+    return entry.runtime_data.coordinator.crew.async_release(device)
 
 
 def _version_issue_id(entry: HairemConfigEntry) -> str:

@@ -43,6 +43,8 @@ CONNECT_TIMEOUT: Final = 10.0
 """Seconds for the whole opening. H-Core gives a client as long to identify itself."""
 COMMAND_TIMEOUT: Final = 10.0
 """Seconds until a command must have its result; what takes longer comes as events."""
+RELOAD_TIMEOUT: Final = 60.0
+"""Seconds for an agent's reload: it may have to finish what it says, or to install something."""
 SILENCE_TIMEOUT: Final = 300.0
 """Seconds between two events of a turn. H-Core ends turns itself, far sooner (`turn_timeout`): this
 only keeps a person from waiting for ever on one that does not."""
@@ -134,6 +136,11 @@ class BridgeClient:
         """Ask whether H-Core still handles commands. Raises CannotConnect or CommandFailed."""
         await self.result(self.start("ping", {}))
 
+    async def reload_agent(self, agent_id: str) -> None:
+        """Start an agent anew, one in quarantine too. Raises CannotConnect or CommandFailed."""
+        reload = self.start("agents/reload", {"agent_id": agent_id})
+        await self.result(reload, timeout=RELOAD_TIMEOUT)
+
     def converse(self, request: ConverseRequest) -> Turn:
         """Return a turn: `async with` starts it, `async for` reads its events."""
         return Turn(self, request)
@@ -184,14 +191,15 @@ class BridgeClient:
         self._outgoing.put_nowait(frame)
         return command_id
 
-    async def result(self, command_id: int) -> dict[str, Any]:
+    async def result(self, command_id: int, *, timeout: float | None = None) -> dict[str, Any]:
         """Return the result of a command. Raises CannotConnect or CommandFailed."""
+        seconds = COMMAND_TIMEOUT if timeout is None else timeout
         try:
-            async with asyncio.timeout(COMMAND_TIMEOUT):
+            async with asyncio.timeout(seconds):
                 return await self._results[command_id]
         except TimeoutError as err:
             raise CannotConnect(
-                f"H-Core took a command but did not answer within {COMMAND_TIMEOUT:.0f} s"
+                f"H-Core took a command but did not answer within {seconds:.0f} s"
             ) from err
         finally:
             self._results.pop(command_id, None)

@@ -29,6 +29,7 @@ from homeassistant.helpers.selector import (
 from .const import DEFAULT_NAME, DEFAULT_PORT, DOMAIN, LOGGER
 from .coordinator import bridge_client
 from .errors import CannotConnect, InvalidAuth, UnsupportedSchema
+from .migration import MINOR_VERSION
 from .models import ServerInfo
 
 DEFAULT_OPTIONS = {CONF_LLM_HASS_API: [llm.LLM_API_ASSIST]}
@@ -75,6 +76,7 @@ class HairemConfigFlow(ConfigFlow, domain=DOMAIN):
     """Add, reconfigure or reauthenticate an H-Core."""
 
     VERSION = 1
+    MINOR_VERSION = MINOR_VERSION
 
     @staticmethod
     @callback

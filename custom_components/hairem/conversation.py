@@ -26,13 +26,14 @@ async def async_setup_entry(
 ) -> None:
     """Add an entity for each agent, those that come later as well."""
     coordinator = entry.runtime_data.coordinator
+    crew = coordinator.crew
     known: set[str] = set()
 
     @callback
     def add_new() -> None:
-        new = [agent for agent_id, agent in coordinator.agents.items() if agent_id not in known]
-        known.clear()
-        known.update(coordinator.agents)
+        known.intersection_update(crew.known)
+        new = [agent for uuid, agent in crew.members.items() if uuid not in known]
+        known.update(crew.members)
         if new:
             async_add_entities(HairemConversationEntity(coordinator, agent) for agent in new)
 

@@ -7,12 +7,11 @@ from typing import Final
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, CONF_PORT, CONF_TOKEN, __version__
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from .client import BridgeClient
 from .const import LOGGER
-from .device import agent_device_info, agent_identifier
+from .crew import Crew
 from .errors import BridgeError, CannotConnect, CommandFailed, WrongServer
 from .models import Agent, AgentsEvent, Changed, Removed, ServerInfo, Snapshot
 from .reconnect import ReconnectLogic, ReconnectStatistics
@@ -55,10 +54,12 @@ class HairemCoordinator:
         self.server: ServerInfo | None = None
         self.client: BridgeClient | None = None
         self.agents: dict[str, Agent] = {}
+        """All that H-Core tells of, by id."""
         self.available = False
         self._listeners: list[CALLBACK_TYPE] = []
         self._snapshot = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
+        self.crew = Crew(hass, entry, server_id, on_gone=self._update_listeners)
         self._reconnect = ReconnectLogic(self._open, on_down=self._on_down, on_up=self._on_up)
 
     def statistics(self) -> ReconnectStatistics:
@@ -82,12 +83,18 @@ class HairemCoordinator:
 
     async def async_close(self) -> None:
         """End the connection, for good."""
+        self.crew.async_close()
         if self._watching is not None:
             # First, or it would take the end for an outage.
             self._watching.cancel()
             await asyncio.wait([self._watching])
         if self.client is not None:
             await self.client.close()
+
+    async def async_reload_agent(self, agent_id: str) -> None:
+        """Have H-Core start an agent anew. Raises CannotConnect or CommandFailed."""
+        assert self.client is not None
+        await self.client.reload_agent(agent_id)
 
     @callback
     def async_add_listener(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
@@ -167,21 +174,8 @@ class HairemCoordinator:
                 self.agents = {**self.agents, agent.id: agent}
             case Removed(agent_id):
                 self.agents = {key: agent for key, agent in self.agents.items() if key != agent_id}
-        self.async_sync_devices()
+        self.crew.async_update(self.agents)
         self._update_listeners()
-
-    @callback
-    def async_sync_devices(self) -> None:
-        """Make the devices those of the crew, which is known whole."""
-        registry = dr.async_get(self.hass)
-        wanted = {agent_identifier(self.server_id, agent_id) for agent_id in self.agents}
-        for device in dr.async_entries_for_config_entry(registry, self.entry.entry_id):
-            if device.identifiers.isdisjoint(wanted):
-                registry.async_remove_device(device.id)
-        for agent in self.agents.values():
-            registry.async_get_or_create(
-                config_entry_id=self.entry.entry_id, **agent_device_info(self.server_id, agent)
-            )
 
     @callback
     def _update_listeners(self) -> None:

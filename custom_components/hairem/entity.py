@@ -6,7 +6,7 @@ from homeassistant.core import callback
 from homeassistant.helpers.entity import Entity
 
 from .coordinator import HairemCoordinator
-from .device import agent_device_info
+from .device import agent_device_info, agent_unique_id
 from .models import Agent
 
 
@@ -20,14 +20,15 @@ class HairemEntity(Entity):
         """Belong to `agent`'s device."""
         self.coordinator = coordinator
         self.agent = agent
-        self._attr_unique_id = f"{coordinator.server_id}_{agent.id}"
+        self._attr_unique_id = agent_unique_id(coordinator.server_id, agent.uuid)
         self._attr_device_info = agent_device_info(coordinator.server_id, agent)
 
     @property
     @override
     def available(self) -> bool:
         """Return whether the core is there and the agent lives."""
-        return self.coordinator.available and self.agent.is_live
+        is_there = self.agent.uuid in self.coordinator.crew.members
+        return self.coordinator.available and is_there and self.agent.is_live
 
     @override
     async def async_added_to_hass(self) -> None:
@@ -37,7 +38,7 @@ class HairemEntity(Entity):
         # Agents may change, or leave, between an entity's making and this moment; adding the entity
         # of one that left has made its device anew. It can only be removed once it is added.
         if not self._async_take_over():
-            self.hass.loop.call_soon(self.coordinator.async_sync_devices)
+            self.hass.loop.call_soon(self.coordinator.crew.async_sync_devices)
 
     @callback
     def _async_handle_update(self) -> None:
@@ -46,11 +47,12 @@ class HairemEntity(Entity):
 
     @callback
     def _async_take_over(self) -> bool:
-        """Take over what the core says of the agent. Returns whether there still is one."""
-        if agent := self.coordinator.agents.get(self.agent.id):
+        """Take over what the core says of the agent. Returns whether it has a device."""
+        crew = self.coordinator.crew
+        if agent := crew.members.get(self.agent.uuid):
             self.agent = agent
             self._async_agent_changed()
-        return agent is not None
+        return self.agent.uuid in crew.known
 
     @callback
     def _async_agent_changed(self) -> None:

@@ -28,6 +28,20 @@ class ServerInfo:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing that H-Core found in an agent's bundle."""
+
+    step: str
+    rule: str
+    file: str
+    """Relative to the bundle; empty for the bundle as a whole."""
+    line: int | None
+    what: str
+    hint: str
+    severity: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Agent:
     """One agent of the crew."""
 
@@ -42,11 +56,33 @@ class Agent:
     reason: str | None
     generation: int
     restarts: int
+    enabled: bool
+    folder_hash: str | None
+    running_hash: str | None
+    drift: bool
+    findings: tuple[Finding, ...]
+    progress: str | None
+    last_error: str | None
 
     @property
     def is_live(self) -> bool:
         """Return whether it can be spoken to."""
         return self.state == "live"
+
+    @property
+    def is_settled(self) -> bool:
+        """Return whether it stays as it is until someone, or something, does something."""
+        return self.state in {"live", "stopped", "rejected", "quarantined"}
+
+    @property
+    def is_established(self) -> bool:
+        """Return whether it is known to work: a bundle may never become an agent."""
+        return self.state in {"live", "draining", "stopped"}
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """Return what keeps its bundle, as it lies in its folder, from becoming the agent."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
 
     @property
     def may_act(self) -> bool:
@@ -178,6 +214,17 @@ def _schema(fields: dict[str, Any]) -> probatio.Schema:
 
 
 _ERROR = _schema({"code": str, "message": str})
+_FINDING = _schema(
+    {
+        "step": str,
+        "rule": str,
+        "file": str,
+        "line": probatio.Any(int, None),
+        "what": str,
+        "hint": str,
+        "severity": str,
+    }
+)
 _AGENT = _schema(
     {
         "id": str,
@@ -191,6 +238,13 @@ _AGENT = _schema(
         "reason": probatio.Any(str, None),
         "generation": int,
         "restarts": int,
+        "enabled": bool,
+        "folder_hash": probatio.Any(str, None),
+        "running_hash": probatio.Any(str, None),
+        "drift": bool,
+        "findings": [_FINDING],
+        "progress": probatio.Any(str, None),
+        "last_error": probatio.Any(str, None),
     }
 )
 # The one frame that a client of every version must be able to read, so as to learn that the
@@ -254,6 +308,7 @@ def _agent(data: Mapping[str, Any]) -> Agent:
             **data,
             "languages": tuple(data["languages"]),
             "permissions": tuple(data["permissions"]),
+            "findings": tuple(Finding(**finding) for finding in data["findings"]),
         }
     )
 

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse
 
 from hairem_core.api.bridge import BridgeContext, BridgeSession
+from hairem_core.errors import HairemError
 
 type HealthCheck = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -34,6 +35,17 @@ def create_app(context: BridgeContext, health: HealthCheck) -> FastAPI:
         if not is_known(request):
             return _unauthorized()
         return JSONResponse({"agents": [each.as_dict() for each in context.registry.records()]})
+
+    @app.get("/api/agents/{agent_id}")
+    async def get_agent(request: Request, agent_id: str) -> JSONResponse:
+        if not is_known(request):
+            return _unauthorized()
+        try:
+            return JSONResponse(context.control.details(agent_id))
+        except HairemError as err:
+            if err.code != "unknown_agent":
+                raise
+            return JSONResponse({"error": {"code": err.code, "message": str(err)}}, 404)
 
     @app.websocket("/api/ws")
     async def bridge(socket: WebSocket) -> None:

@@ -10,15 +10,21 @@ from fastapi import WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ValidationError
 
 from hairem_core.api import frames
+from hairem_core.api.logs import LogForwarder, as_event
 from hairem_core.api.tokens import TokenStore
 from hairem_core.api.turns import Turn, TurnRefused, Turns
 from hairem_core.errors import HairemError
+from hairem_core.hotplug.control import AgentControl
 from hairem_core.hotplug.registry import AgentRecord, AgentRegistry
 
 _LOGGER = logging.getLogger(__name__)
 _AUTH_SECONDS = 10.0
 _QUEUE = 8_192
 """Frames that may wait for a slow client before it is let go."""
+_QUEUE_FOR_LOGS = _QUEUE // 4
+"""Frames that may wait while lines of logs are still added to them."""
+_TOLD_AS_THEY_ARE = frozenset({"unknown_agent", "refused", "bus_unavailable"})
+"""Codes of errors that are the client's to act on, and no fault of H-Core's."""
 CLOSE_UNAUTHORIZED = 4401
 CLOSE_SCHEMA = 4406
 _CLOSE_TOO_SLOW = 1013
@@ -34,6 +40,7 @@ class BridgeContext:
     tokens: TokenStore
     registry: AgentRegistry
     turns: Turns
+    control: AgentControl
 
 
 class BridgeSession:
@@ -45,6 +52,7 @@ class BridgeSession:
         self._outgoing: asyncio.Queue[BaseModel] = asyncio.Queue(_QUEUE)
         self._turns: dict[int, Turn] = {}
         self._subscriptions: dict[int, Callable[[], None]] = {}
+        self._orders: set[asyncio.Task[None]] = set()
         self._client = ""
         self._last_id = 0
         self._is_too_slow = False
@@ -70,6 +78,8 @@ class BridgeSession:
             for unsubscribe in self._subscriptions.values():
                 unsubscribe()
             await self._cancel_turns()
+            # What was ordered is carried out, whether or not anyone waits for the result.
+            await asyncio.gather(*self._orders)
 
     async def _authenticate(self) -> bool:
         try:
@@ -119,7 +129,13 @@ class BridgeSession:
                 self._fail(command.id, "invalid_format", what)
                 continue
             self._last_id = command.id
-            await self._execute(command)
+            if isinstance(command, frames.AgentOrder):
+                # It may take as long as an agent takes to start; a turn must not wait for it.
+                order = asyncio.create_task(self._execute(command), name=command.type)
+                self._orders.add(order)
+                order.add_done_callback(self._orders.discard)
+            else:
+                await self._execute(command)
 
     async def _execute(self, command: Any) -> None:
         try:
@@ -127,6 +143,9 @@ class BridgeSession:
         except TurnRefused as err:
             self._fail(command.id, err.code, err.what)
         except HairemError as err:
+            if err.code in _TOLD_AS_THEY_ARE:
+                self._fail(command.id, err.code, str(err))
+                return
             _LOGGER.error("%s of %s failed: %s", command.type, self._client, err)
             self._fail(command.id, "internal", str(err))
         except Exception:
@@ -144,6 +163,12 @@ class BridgeSession:
             case frames.AgentsSubscribe():
                 self._subscribe(command.id)
                 return None
+            case frames.AgentsLogs(agent_id=agent_id, lines=lines):
+                self._follow_log(command.id, agent_id, lines)
+                return None
+            case frames.AgentOrder():
+                await self._order(command)
+                return {}
             case frames.Unsubscribe(subscription=subscription):
                 if subscription not in self._subscriptions:
                     raise TurnRefused(
@@ -175,6 +200,32 @@ class BridgeSession:
         agents = [_agent(record) for record in registry.records()]
         self._send_event(command_id, frames.AgentsSnapshot(agents=agents))
         self._subscriptions[command_id] = registry.subscribe(changed)
+
+    def _follow_log(self, command_id: int, agent_id: str, limit: int) -> None:
+        log = self._context.control.log(agent_id)
+        lines = log.lines(limit)
+        self._send(frames.Success(id=command_id, result={"lines": len(lines)}))
+        for line in lines:
+            self._send_event(command_id, as_event(line))
+        forwarder = LogForwarder(
+            log,
+            lambda event: self._send_event(command_id, event),
+            is_full=lambda: self._outgoing.qsize() > _QUEUE_FOR_LOGS,
+        )
+        self._subscriptions[command_id] = forwarder.stop
+
+    async def _order(self, command: frames.AgentOrder) -> None:
+        control = self._context.control
+        _LOGGER.info("%s: %s of %s", self._client, command.type, command.agent_id)
+        match command.type:
+            case "agents/enable":
+                await control.enable(command.agent_id)
+            case "agents/disable":
+                await control.disable(command.agent_id)
+            case "agents/reload":
+                await control.reload(command.agent_id)
+            case "agents/remove":
+                await control.remove(command.agent_id)
 
     async def _converse(self, command: frames.Converse) -> None:
         def emit(event: Any) -> None:

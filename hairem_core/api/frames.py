@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from hairem_core.hotplug.registry import AgentState
+from hairem_core.hotplug.report import Severity, Step
 from hairem_core.sdk.chat import ToolCall, ToolResult, ToolSpec
+from hairem_core.sdk.message import Timestamp
 from hairem_core.sdk.utterance import Device
 
 SCHEMA_VERSION = 1
@@ -83,6 +85,24 @@ class AgentsSubscribe(_Command):
     type: Literal["agents/subscribe"]
 
 
+class AgentOrder(_Command):
+    """Start, stop, start anew or remove an agent.
+
+    The result comes when it is done, which may take as long as an agent takes to start.
+    """
+
+    type: Literal["agents/enable", "agents/disable", "agents/reload", "agents/remove"]
+    agent_id: str
+
+
+class AgentsLogs(_Command):
+    """Ask for the last lines of an agent's log, then every line."""
+
+    type: Literal["agents/logs"]
+    agent_id: str
+    lines: int = Field(default=100, ge=0, le=500, strict=True)
+
+
 class Unsubscribe(_Command):
     """End a subscription."""
 
@@ -152,6 +172,18 @@ class Failure(_Frame):
     error: ErrorBody
 
 
+class Finding(_Frame):
+    """One thing that the Gatekeeper found in a bundle."""
+
+    step: Step
+    rule: str
+    file: str
+    line: int | None
+    what: str
+    hint: str
+    severity: Severity
+
+
 class Agent(_Frame):
     """An agent as clients see it."""
 
@@ -166,6 +198,13 @@ class Agent(_Frame):
     reason: str | None
     generation: int
     restarts: int
+    enabled: bool
+    folder_hash: str | None
+    running_hash: str | None
+    drift: bool
+    findings: list[Finding]
+    progress: str | None
+    last_error: str | None
 
 
 class AgentsSnapshot(_Frame):
@@ -187,6 +226,15 @@ class AgentRemoved(_Frame):
 
     kind: Literal["removed"] = "removed"
     agent_id: str
+
+
+class AgentLogLine(_Frame):
+    """One line of an agent's log."""
+
+    kind: Literal["log"] = "log"
+    at: Timestamp
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+    text: str
 
 
 class TurnDelta(_Frame):
@@ -235,6 +283,7 @@ type AnyEvent = Annotated[
     AgentsSnapshot
     | AgentChanged
     | AgentRemoved
+    | AgentLogLine
     | TurnDelta
     | TurnThinking
     | TurnToolCalls
@@ -254,7 +303,14 @@ class Event(_Frame):
 
 
 type AnyCommand = Annotated[
-    Ping | AgentsSubscribe | Unsubscribe | Converse | ToolResults | Cancel,
+    Ping
+    | AgentsSubscribe
+    | AgentOrder
+    | AgentsLogs
+    | Unsubscribe
+    | Converse
+    | ToolResults
+    | Cancel,
     Field(discriminator="type"),
 ]
 type ClientFrame = Auth | AnyCommand

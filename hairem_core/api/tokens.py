@@ -3,12 +3,12 @@
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hairem_core.data import write_private
 from hairem_core.errors import HairemError
 
 PREFIX = "hairem_"
@@ -100,14 +100,6 @@ class TokenStore:
         content = json.dumps({"tokens": [record.__dict__ for record in self._records]}, indent=2)
         write_private(self._path, content + "\n")
         self._read_at = self._path.stat().st_mtime_ns
-
-
-def write_private(path: Path, content: str) -> None:
-    """Replace a file, in one step, by one that only its owner can read."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.touch(mode=0o600)
-    temporary.write_text(content)
-    temporary.replace(path)
 
 
 def _digest(token: str) -> str:

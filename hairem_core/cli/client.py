@@ -1,5 +1,6 @@
 """The command's end of the bridge."""
 
+import http.client
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -80,3 +81,23 @@ class BridgeClient:
     async def _receive(self) -> dict[str, Any]:
         frame: dict[str, Any] = json.loads(await self._connection.recv())
         return frame
+
+
+def get_json(places: Places, path: str) -> tuple[int, dict[str, Any]]:
+    """Return status and body of one REST question. Raises NotRunning."""
+    address = places.core_address()
+    connection = http.client.HTTPConnection(address, timeout=10)
+    try:
+        connection.request(
+            "GET", path, headers={"Authorization": f"Bearer {places.command_token()}"}
+        )
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    except (OSError, http.client.HTTPException, ValueError) as err:
+        raise NotRunning(
+            f"H-Core does not answer: {err}",
+            where=address,
+            hint="Look whether `hairem up` still runs; `hairem doctor` says more.",
+        ) from err
+    finally:
+        connection.close()

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from hairem_core import __version__
-from hairem_core.cli import bus
+from hairem_core.cli import agent, bus
 from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, print_table
 from hairem_core.cli.places import Places, find_places
 from hairem_core.errors import HairemError
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 token_app = typer.Typer(help="Tokens of clients.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
+app.add_typer(agent.app, name="agent")
 app.add_typer(bus.app, name="bus")
 
 _WRONG_INPUT = {"unknown_agent", "empty_text", "invalid_format"}
@@ -73,7 +74,8 @@ def up(
 
 
 async def _up(places: Places, host: str | None, port: int | None) -> None:
-    from hairem_core.core import FIRST_CLIENT, Core, DataFolder
+    from hairem_core.core import FIRST_CLIENT, Core
+    from hairem_core.data import DataFolder
 
     config = places.load_config()
     changes: dict[str, Any] = {}
@@ -154,11 +156,24 @@ def agents(
     rows = [
         (
             *(str(each[key]) for key in ("id", "name", "state", "version", "restarts")),
-            each["reason"] or each["description"].get("en", ""),
+            _notes(each),
+            each["reason"] or each["progress"] or each["description"].get("en", ""),
         )
         for each in found
     ]
-    print_table(("id", "name", "state", "version", "restarts", "what it is"), rows)
+    headers = ("id", "name", "state", "version", "restarts", "notes", "what it is")
+    print_table(headers, rows)
+
+
+def _notes(agent: dict[str, Any]) -> str:
+    """Return what deserves a look: `hairem agent show` says more."""
+    warnings = sum(each["severity"] == "warning" for each in agent["findings"])
+    notes = {
+        "disabled": not agent["enabled"],
+        "runs an older version": agent["drift"],
+        f"{warnings} warning{'s' if warnings > 1 else ''}": warnings,
+    }
+    return ", ".join(note for note, applies in notes.items() if applies)
 
 
 async def _agents(places: Places) -> list[dict[str, Any]]:

@@ -9,6 +9,18 @@ class BundleError(HairemError):
     code = "bundle"
 
 
+class StartFailed(BundleError):
+    """A process of the bundle did not become ready; `file` and `line` are in the bundle."""
+
+    def __init__(
+        self, what: str, *, file: str = "", line: int | None = None, hint: str | None = None
+    ) -> None:
+        where = f"{file}:{line}" if line else file or None
+        super().__init__(what, where=where, hint=hint)
+        self.file = file
+        self.line = line
+
+
 class AgentUnavailable(HairemError):
     """The agent has no process that could answer."""
 
@@ -37,3 +49,15 @@ class ForkserverError(HairemError):
     """No process can be forked."""
 
     code = "forkserver"
+
+
+class UnknownAgent(HairemError):
+    """There is no agent of this id."""
+
+    code = "unknown_agent"
+
+
+class ControlRefused(HairemError):
+    """An agent cannot be enabled, disabled, reloaded or removed as it is."""
+
+    code = "refused"

@@ -4,16 +4,22 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hairem_core.hotplug.errors import ForkserverError
+from hairem_core.hotplug.sandbox import SandboxSpec
 
 _LOGGER = logging.getLogger(__name__)
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
+_SERVER = (sys.executable, "-P", "-m", "hairem_core.hotplug._zygote")
+_LONGEST_REQUEST = 60_000
+"""Bytes that the server takes in one."""
 
 
 @dataclass(kw_only=True)
@@ -26,6 +32,22 @@ class Child:
     """Read end of the pipe that takes its stdout and stderr; the owner closes it."""
     ended: asyncio.Future[int] = field(repr=False)
     """Its exit code, negative for a signal."""
+    protections: dict[str, str]
+    """What shields the house from it, by name: `active…`, or `inactive: ` and why.
+
+    The names are `user`, `files`, `network`, `processes`, `memory` and `descriptors`.
+    """
+
+
+@dataclass(frozen=True)
+class _Forked:
+    pid: int
+    protections: dict[str, str]
+    ended: asyncio.Future[int]
+
+
+class _Refused(Exception):
+    """The server did not fork."""
 
 
 class Forkserver:
@@ -35,13 +57,17 @@ class Forkserver:
     with an environment of its own, and started again when it dies: its agents die with it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "hairem_core.hotplug.agent_process") -> None:
+        """`module` is the one whose `run(socket)` each process is."""
+        self._module = module
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._requests: dict[int, asyncio.Future[int]] = {}
+        self._requests: dict[int, asyncio.Future[_Forked]] = {}
         self._children: dict[int, asyncio.Future[int]] = {}
-        self._ended_early: dict[int, int] = {}
+        self._starting = asyncio.Lock()
         self._next = 0
+        self.losses = 0
+        """How often it ended, or was stopped: its agents ended with it, not by themselves."""
 
     @property
     def pid(self) -> int | None:
@@ -58,7 +84,7 @@ class Forkserver:
         with theirs:
             self._process = await asyncio.to_thread(
                 subprocess.Popen,
-                [sys.executable, "-P", "-m", "hairem_core.hotplug._zygote", str(theirs.fileno())],
+                [*_SERVER, str(theirs.fileno()), self._module],
                 env=environment | {"PYTHONPATH": str(Path(__file__).parents[2])},
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
@@ -66,38 +92,53 @@ class Forkserver:
         self._control = ours
         asyncio.get_running_loop().add_reader(ours, self._read, ours)
 
-    async def fork(self, working_folder: Path, timeout: float = 10.0) -> Child:
-        """Return a new agent process. Raises ForkserverError."""
-        if self._control is None:
-            await self.start()
-        assert self._control is not None
-        ours, theirs = socket.socketpair()
-        output, agent_output = os.pipe()
+    async def fork(self, spec: SandboxSpec, timeout: float = 10.0) -> Child:
+        """Return a new agent process, which is in its sandbox already. Raises ForkserverError."""
         self._next += 1
         request = self._next
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        body = json.dumps({"request": request, "spec": spec.to_json()}).encode()
+        if len(body) > _LONGEST_REQUEST:
+            raise ForkserverError(
+                f"the agent's permissions make {len(body):,} bytes, {_LONGEST_REQUEST:,} at most",
+                hint="Let its manifest list fewer ports under `network`, or no ports at all.",
+            )
+        async with self._starting:
+            if self._control is None:
+                await self.start()
+        control = self._control
+        if control is None:
+            raise _does_not_fork(OSError("it ended"))
+        ours, theirs = socket.socketpair()
+        output, agent_output = os.pipe()
+        future: asyncio.Future[_Forked] = asyncio.get_running_loop().create_future()
         self._requests[request] = future
-        body = json.dumps({"request": request, "working_folder": str(working_folder)}).encode()
         try:
-            socket.send_fds(self._control, [body], [theirs.fileno(), agent_output])
-            pid = await asyncio.wait_for(future, timeout)
-        except (OSError, TimeoutError) as err:
+            socket.send_fds(control, [body], [theirs.fileno(), agent_output])
+            forked = await asyncio.wait_for(future, timeout)
+        except BaseException as err:
             ours.close()
             os.close(output)
-            raise ForkserverError(
-                f"the forkserver does not fork: {str(err) or 'no answer'}",
-                hint="See the log; memory or processes may have run out.",
-            ) from err
+            if isinstance(err, _Refused):
+                raise ForkserverError(
+                    f"no process could be made for the agent: {err}",
+                    where=str(spec.working_folder),
+                    hint="This folder must be there and be H-Core's. If it is, then memory, "
+                    "processes or descriptors have run out.",
+                ) from err
+            if isinstance(err, OSError):  # TimeoutError is one.
+                raise _does_not_fork(err) from err
+            raise
         finally:
             self._requests.pop(request, None)
             theirs.close()
             os.close(agent_output)
-        ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        if pid in self._ended_early:
-            ended.set_result(self._ended_early.pop(pid))
-        else:
-            self._children[pid] = ended
-        return Child(pid=pid, socket=ours, output=output, ended=ended)
+        return Child(
+            pid=forked.pid,
+            socket=ours,
+            output=output,
+            ended=forked.ended,
+            protections=forked.protections,
+        )
 
     async def stop(self) -> None:
         """End the server and with it every process it forked."""
@@ -122,18 +163,30 @@ class Forkserver:
             self._lose_control()
             return
         event = json.loads(body)
-        if "forked" in event:
-            future = self._requests.get(event["request"])
-            if future is not None and not future.done():
-                future.set_result(event["forked"])
-        elif (ended := self._children.pop(event["ended"], None)) is not None:
+        if "ended" in event:
+            ended = self._children.pop(event["ended"])
             if not ended.done():
                 ended.set_result(event["status"])
+            return
+        future = self._requests.get(event["request"])
+        if future is not None and future.done():
+            future = None
+        if "failed" in event:
+            if future is not None:
+                future.set_exception(_Refused(event["failed"]))
+            return
+        ended = asyncio.get_running_loop().create_future()
+        self._children[event["forked"]] = ended
+        if future is not None:
+            future.set_result(_Forked(event["forked"], event["protections"], ended))
         else:
-            self._ended_early[event["ended"]] = event["status"]
+            # Nobody waits any more, and nobody would ever end it.
+            with suppress(ProcessLookupError):
+                os.killpg(event["forked"], signal.SIGKILL)
 
     def _lose_control(self) -> None:
         if self._control is not None:
+            self.losses += 1
             asyncio.get_running_loop().remove_reader(self._control)
             self._control.close()
             self._control = None
@@ -144,3 +197,10 @@ class Forkserver:
             if not ended.done():
                 ended.set_result(-9)
         self._children.clear()
+
+
+def _does_not_fork(err: OSError) -> ForkserverError:
+    return ForkserverError(
+        f"the forkserver does not fork: {str(err) or 'no answer'}",
+        hint="See the log; memory or processes may have run out.",
+    )

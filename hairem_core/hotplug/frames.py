@@ -29,8 +29,28 @@ class Start(_Frame):
 
     kind: Literal["start"] = "start"
     folder: str
+    """The snapshot of its bundle."""
     has_logic: bool
     persona: Persona
+    config: dict[str, Any] = Field(default_factory=dict)
+    secrets: dict[str, str] = Field(default_factory=dict, repr=False)
+    libraries: str | None = None
+    """Where its requirements are installed: first on its path."""
+    teardown_timeout: float = 5.0
+    is_successor: bool = False
+    """Whether another generation of this agent still runs in the same working folder."""
+
+
+class Begin(_Frame):
+    """To the agent: you are live; start the tasks that `setup()` spawned."""
+
+    kind: Literal["begin"] = "begin"
+
+
+class Retire(_Frame):
+    """To the agent: a successor is ready. Cancel your tasks, say so, finish what you handle."""
+
+    kind: Literal["retire"] = "retire"
 
 
 class Deliver(_Frame):
@@ -82,6 +102,27 @@ class Ready(_Frame):
     """To the host: `setup()` returned."""
 
     kind: Literal["ready"] = "ready"
+    hash: str
+    """SHA-256 of the bundle as this process read it."""
+
+
+class Heartbeat(_Frame):
+    """To the host, every second: the process lives and its loop turns."""
+
+    kind: Literal["heartbeat"] = "heartbeat"
+    hash: str
+    lag_ms: float
+    """How much too late the loop came to send this, the worst since the last one."""
+    tasks: int
+    """Background tasks that run or wait for `begin`."""
+    task_failures: int
+    """Background tasks that failed since the start."""
+
+
+class Retired(_Frame):
+    """To the host: my background tasks have ended."""
+
+    kind: Literal["retired"] = "retired"
 
 
 class StartFailed(_Frame):
@@ -90,6 +131,9 @@ class StartFailed(_Frame):
     kind: Literal["start_failed"] = "start_failed"
     error: str
     traceback: str
+    file: str = ""
+    """The last frame of the traceback that lies in the bundle, relative to it."""
+    line: int | None = None
 
 
 class Done(_Frame):
@@ -136,10 +180,12 @@ class Log(_Frame):
 
 
 type ToAgent = Annotated[
-    Start | Deliver | Cancel | Item | Result | Refused | Stop, Field(discriminator="kind")
+    Start | Begin | Retire | Deliver | Cancel | Item | Result | Refused | Stop,
+    Field(discriminator="kind"),
 ]
 type ToHost = Annotated[
-    Ready | StartFailed | Done | Failed | Call | Abandon | Log, Field(discriminator="kind")
+    Ready | Heartbeat | Retired | StartFailed | Done | Failed | Call | Abandon | Log,
+    Field(discriminator="kind"),
 ]
 _TO_AGENT: TypeAdapter[Any] = TypeAdapter(ToAgent)
 _TO_HOST: TypeAdapter[Any] = TypeAdapter(ToHost)

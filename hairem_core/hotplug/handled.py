@@ -17,21 +17,53 @@ class HandledLog:
     finds it here and does nothing twice. A line of the file is the 16 bytes of a `msg_id`.
     """
 
-    def __init__(self, path: Path) -> None:
-        known = path.read_bytes() if path.exists() else b""
-        # A write cut short leaves less than an id at the end.
-        known = known[: len(known) // _ID_BYTES * _ID_BYTES][-_KEPT * _ID_BYTES :]
-        self._known = {known[at : at + _ID_BYTES] for at in range(0, len(known), _ID_BYTES)}
-        path.write_bytes(known)
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    def __init__(self, path: Path, *, is_shared: bool) -> None:
+        """Open the log at `path`; `is_shared` says that another generation still appends to it.
+
+        Raises OSError.
+        """
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        size = os.fstat(self._file).st_size
+        # A write cut short, by a full disk or a death, leaves less than an id at the end.
+        whole = size // _ID_BYTES * _ID_BYTES
+        kept = min(whole, _KEPT * _ID_BYTES)
+        known = os.pread(self._file, kept, whole - kept)
+        # A dict, for it keeps the order.
+        self._known = dict.fromkeys(
+            known[at : at + _ID_BYTES] for at in range(0, len(known), _ID_BYTES)
+        )
+        # Whatever makes the file shorter would lose what the other generation adds meanwhile.
+        if not is_shared:
+            self._compact(path, size, known)
 
     def __contains__(self, msg_id: UUID) -> bool:
         return msg_id.bytes in self._known
 
     def add(self, msg_id: UUID) -> None:
-        """Note that a message is finished. The operating system has it when this returns."""
-        os.write(self._file, msg_id.bytes)
+        """Note that a message is finished. The operating system has it when this returns.
+
+        Raises OSError, for example when the disk is full.
+        """
+        self._known[msg_id.bytes] = None
+        if len(self._known) > _KEPT:
+            del self._known[next(iter(self._known))]
+        if self._file >= 0:
+            os.write(self._file, msg_id.bytes)
 
     def close(self) -> None:
-        """Let go of the file."""
-        os.close(self._file)
+        """Let go of the file; what is added later is known to this process alone."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _compact(self, path: Path, size: int, known: bytes) -> None:
+        if size > len(known) + _KEPT * _ID_BYTES:
+            # Killed at any moment, either the old file is there or the new one.
+            fresh = path.with_name(f"{path.name}.new")
+            fresh.write_bytes(known)
+            fresh.chmod(0o600)
+            fresh.replace(path)
+            os.close(self._file)
+            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        elif size % _ID_BYTES:
+            os.ftruncate(self._file, size - size % _ID_BYTES)

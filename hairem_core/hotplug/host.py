@@ -1,11 +1,10 @@
-"""Keeps one agent alive and brings it its messages."""
+"""Keeps one agent alive, brings it its messages, and swaps its generations."""
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from hairem_core.config import AgentsConfig
@@ -16,80 +15,133 @@ from hairem_core.hlink.errors import Undeliverable
 from hairem_core.hotplug.bundle import Bundle
 from hairem_core.hotplug.errors import (
     AgentCrashed,
-    AgentFailed,
     AgentUnavailable,
-    BundleError,
     ForkserverError,
-    TurnTimeout,
+    StartFailed,
 )
 from hairem_core.hotplug.forkserver import Forkserver
+from hairem_core.hotplug.generation import Generation
+from hairem_core.hotplug.log import AgentLog
+from hairem_core.hotplug.output import AgentOutput
 from hairem_core.hotplug.process import AgentProcess
-from hairem_core.hotplug.registry import AgentRegistry, AgentState
+from hairem_core.hotplug.registry import AgentRecord, AgentRegistry, AgentState
+from hairem_core.hotplug.report import Finding, Step
+from hairem_core.hotplug.revival import Revival
+from hairem_core.hotplug.sandbox import SandboxSpec
 from hairem_core.hotplug.services import AgentServices
-from hairem_core.sdk.message import Message, MessageType, Topic
+from hairem_core.sdk.message import Message, MessageType, Priority, Topic
 
 _LOGGER = logging.getLogger(__name__)
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 30.0
-_HEALTHY_SECONDS = 30.0
-"""A process that lived this long has proved itself: the next restart is quick again."""
 _WAIT_FOR_PROCESS = 5.0
-"""Seconds a message waits for an agent that is being restarted."""
+"""Seconds a message for which someone waits, waits itself for an agent that is being restarted."""
+_MOST_DRAINING = 3
+"""Older generations that may finish what they hold beside the live one."""
+_LAST_LINES = 5
+"""Lines of the log that a quarantine's reason shows."""
 
 
 class AgentHost:
-    """Runs one agent: starts its process, restarts it with growing pauses, feeds it its inboxes."""
+    """Runs one agent.
+
+    Its consumer reads the inboxes for as long as the agent is enabled, whatever happens to its
+    processes: a message waits, or goes to the generation that is current at that moment.
+    """
 
     def __init__(
         self,
-        bundle: Bundle,
+        agent_id: str,
         *,
         bus: Bus,
-        services: AgentServices,
+        create_services: Callable[[Bundle], AgentServices],
+        create_spec: Callable[[Bundle], SandboxSpec],
         forkserver: Forkserver,
         registry: AgentRegistry,
         config: AgentsConfig,
-        working_folder: Path,
+        log: AgentLog,
+        redact: Callable[[str], str] = str,
     ) -> None:
-        self._bundle = bundle
-        self._agent_id = bundle.agent_id
+        self._agent_id = agent_id
         self._bus = bus
-        self._services = services
+        self._create_services = create_services
+        self._create_spec = create_spec
         self._forkserver = forkserver
         self._registry = registry
         self._config = config
-        self._working_folder = working_folder
-        self._consumer = Consumer(bus, bundle.agent_id, self._handle)
-        self._process: AgentProcess | None = None
+        self._redact = redact
+        self._log = log
+        self._consumer = Consumer(bus, agent_id, self._handle)
+        self._bundle: Bundle | None = None
+        """The last one that was good, which a restart takes."""
+        self._current: Generation | None = None
         self._live = asyncio.Event()
-        self._keeper: asyncio.Task[None] | None = None
+        self._draining: dict[Generation, asyncio.Task[None]] = {}
+        self._watchers: set[asyncio.Task[None]] = set()
+        self._changing = asyncio.Lock()
+        self._revival = Revival()
+        self._reviving: asyncio.Task[None] | None = None
         self._under_way: dict[UUID, asyncio.Task[None]] = {}
         self._cancelled_early: deque[UUID] = deque(maxlen=256)
+        self._fatal: deque[UUID] = deque(maxlen=256)
         self._stop_listening: Callable[[], Awaitable[None]] | None = None
+        self._started = registry[agent_id].generation
+        self._failed = 0
+        self._is_stopping = False
 
     @property
     def pid(self) -> int | None:
-        """The agent's process id, None while it has no process."""
-        return self._process.pid if self._process and self._live.is_set() else None
+        """The current process's id, None while there is none."""
+        return self._current.process.pid if self._current else None
 
-    async def start(self) -> None:
-        """Begin: the process starts in the background. Raises BusUnavailable."""
+    @property
+    def bundle(self) -> Bundle | None:
+        """What the agent runs, or ran last."""
+        return self._bundle
+
+    def bundles(self) -> list[Bundle]:
+        """Return the bundles whose files are in use."""
+        found = [generation.bundle for generation in self._draining]
+        return [*found, self._bundle] if self._bundle else found
+
+    async def open(self) -> None:
+        """Begin to read the inboxes. Raises BusUnavailable."""
         self._stop_listening = await self._bus.listen(f"agent:{self._agent_id}", self._on_live)
-        self._keeper = asyncio.create_task(self._keep(), name=f"agent {self._agent_id} keeper")
         await self._consumer.start()
 
     async def stop(self) -> None:
-        """Finish what is under way, tear the agent down, end its process."""
+        """Finish what is under way, tear the agent down, end its processes."""
+        self._is_stopping = True
         self._set(AgentState.DRAINING)
+        await self._stop_reviving()
         await self._consumer.stop()
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
-        if self._process is not None:
-            await self._process.stop()
+        async with self._changing:
+            generations = [*self._draining, *([self._current] if self._current else [])]
+            await asyncio.gather(*(each.process.stop() for each in generations))
+            for task in (*self._draining.values(), *self._watchers):
+                task.cancel()
+            await asyncio.gather(*self._draining.values(), *self._watchers, return_exceptions=True)
+            self._current = None
         if self._stop_listening is not None:
             await self._stop_listening()
         self._set(AgentState.STOPPED)
+        self._note(running_hash=None)
+
+    async def run(self, bundle: Bundle) -> Finding | None:
+        """Make `bundle` what the agent is; return why it cannot be, None when it lives.
+
+        A generation that lives goes on until the new one is ready, and for good if it never is.
+        """
+        await self._stop_reviving()
+        async with self._changing:
+            if self._is_stopping:
+                return None
+            while len(self._draining) >= _MOST_DRAINING:
+                await asyncio.wait(self._draining.values(), return_when=asyncio.FIRST_COMPLETED)
+            self._revival.forgive()
+            try:
+                await self._replace(bundle)
+            except (StartFailed, ForkserverError) as err:
+                return self._did_not_start(bundle, err)
+            return None
 
     def cancel(self, msg_id: UUID) -> None:
         """Stop the agent's work on one message; it counts as handled."""
@@ -98,44 +150,131 @@ class AgentHost:
         else:
             self._cancelled_early.append(msg_id)
 
-    def _set(self, state: AgentState, reason: str | None = None, **changes: object) -> None:
-        if self._registry.get(self._agent_id) is not None:
-            self._registry.update(self._agent_id, state=state, reason=reason, **changes)
+    def details(self) -> dict[str, Any]:
+        """Return its live figures, as JSON values."""
+        lanes = self._consumer.statistics().values()
+        return {
+            **(self._current.as_dict() if self._current else {}),
+            "draining": [each.as_dict() for each in self._draining],
+            "messages_handled": sum(lane["handled"] for lane in lanes),
+            "messages_failed": self._failed,
+            "messages_dead": sum(lane["buried"] for lane in lanes),
+        }
 
-    async def _keep(self) -> None:
-        pause = _FIRST_PAUSE
-        while True:
-            started = time.monotonic()
-            reason = await self._run_once()
-            if reason is None:
-                assert self._process is not None
-                reason = await asyncio.shield(self._process.ended)
-                self._live.clear()
-            if time.monotonic() - started > _HEALTHY_SECONDS:
-                pause = _FIRST_PAUSE
-            restarts = self._registry[self._agent_id].restarts + 1
-            _LOGGER.error("%s %s; starting again in %.1f s", self._agent_id, reason, pause)
-            self._set(AgentState.CRASHED, reason, restarts=restarts)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+    # --- generations -----------------------------------------------------------------------------
 
-    async def _run_once(self) -> str | None:
-        """Start a process; return why it did not, None when it lives."""
-        generation = self._registry[self._agent_id].generation + 1
-        self._set(AgentState.STARTING, generation=generation)
-        self._process = process = AgentProcess(self._bundle, self._services)
-        try:
-            await process.start(self._forkserver, self._working_folder, self._config.start_timeout)
-        except (BundleError, ForkserverError) as err:
-            await process.abort()
-            return str(err)
-        except Exception as err:
-            _LOGGER.exception("%s cannot be started", self._agent_id)
-            await process.abort()
-            return f"cannot be started: {type(err).__name__}: {err}"
+    async def _replace(self, bundle: Bundle) -> None:
+        """Start a generation, hand over to it, let the old one drain."""
+        self._started += 1
+        if self._current is None:
+            self._set(AgentState.STARTING)
+        services = self._create_services(bundle)
+        output = AgentOutput(
+            self._agent_id,
+            self._log,
+            kb_per_second=self._config.limits.log_kb_per_second,
+            redact=self._redact,
+            snapshot=bundle.folder,
+        )
+        process = AgentProcess(
+            bundle, services, config=self._config, output=output, redact=self._redact
+        )
+        fresh = Generation(self._started, bundle, services, process, self._config, self._forkserver)
+        await fresh.start(self._create_spec(bundle), is_successor=self._current is not None)
+        # From here on new messages go to the new one. The old one may have ended meanwhile.
+        old, self._current, self._bundle = self._current, fresh, bundle
         self._live.set()
+        if old is not None:
+            await old.process.retire()
+            self._draining[old] = asyncio.create_task(
+                self._drain(old), name=f"agent {self._agent_id} generation {old.number} drains"
+            )
+        process.begin()
+        watcher = asyncio.create_task(
+            self._watch(fresh), name=f"agent {self._agent_id} generation {fresh.number}"
+        )
+        self._watchers.add(watcher)
+        watcher.add_done_callback(self._watchers.discard)
+        record = AgentRecord.of(bundle.manifest, known=self._registry[self._agent_id])
+        self._registry.put(record)
         self._set(AgentState.LIVE)
-        return None
+        self._note(running_hash=process.hash, generation=fresh.number)
+
+    async def _drain(self, old: Generation) -> None:
+        try:
+            await old.drain()
+        finally:
+            del self._draining[old]
+
+    async def _watch(self, generation: Generation) -> None:
+        reason = await asyncio.shield(generation.process.ended)
+        if generation is not self._current or self._is_stopping:
+            return
+        self._current = None
+        self._live.clear()
+        self._note(running_hash=None, last_error=reason)
+        self._revive_after(reason, is_to_blame=generation.is_to_blame)
+
+    def _did_not_start(self, bundle: Bundle, err: HairemError) -> Finding:
+        file = err.file if isinstance(err, StartFailed) else ""
+        line = err.line if isinstance(err, StartFailed) else None
+        finding = Finding(
+            step=Step.HEARTBEAT,
+            rule="start-failed",
+            file=file,
+            line=line,
+            what=err.what,
+            hint=err.hint or "See its log.",
+        )
+        if self._current is None:
+            self._bundle = self._bundle or bundle
+            self._revive_after(str(finding), is_to_blame=isinstance(err, StartFailed))
+        return finding
+
+    # --- restarting ------------------------------------------------------------------------------
+
+    def _revive_after(self, reason: str, *, is_to_blame: bool) -> None:
+        if self._reviving not in (None, asyncio.current_task()) and not self._reviving.done():
+            return
+        restarts = self._registry[self._agent_id].restarts + 1
+        pause = self._revival.after_an_end(is_to_blame=is_to_blame)
+        if pause is None:
+            self._quarantine(reason)
+            return
+        _LOGGER.error("%s %s; starting again in %.1f s", self._agent_id, reason, pause)
+        self._set(AgentState.CRASHED, reason)
+        self._note(restarts=restarts)
+        self._reviving = asyncio.create_task(
+            self._revive(pause), name=f"agent {self._agent_id} is restarted"
+        )
+
+    async def _revive(self, pause: float) -> None:
+        await asyncio.sleep(pause)
+        async with self._changing:
+            if self._current is not None or self._bundle is None or self._is_stopping:
+                return
+            try:
+                await self._replace(self._bundle)
+            except (StartFailed, ForkserverError) as err:
+                self._revive_after(str(err), is_to_blame=isinstance(err, StartFailed))
+            except Exception as err:
+                _LOGGER.exception("%s cannot be restarted", self._agent_id)
+                self._revive_after(f"{type(err).__name__}: {err}", is_to_blame=True)
+
+    async def _stop_reviving(self) -> None:
+        if self._reviving is not None:
+            self._reviving.cancel()
+            await asyncio.gather(self._reviving, return_exceptions=True)
+            self._reviving = None
+
+    def _quarantine(self, reason: str) -> None:
+        words = [f"{reason}; it ended {Revival.MOST_ENDS} times within a minute."]
+        if lines := self._log.lines(_LAST_LINES):
+            words += ["Its last words:", *(line.text for line in lines)]
+        _LOGGER.error("%s is quarantined: %s", self._agent_id, reason)
+        self._set(AgentState.QUARANTINED, "\n".join(words))
+
+    # --- messages --------------------------------------------------------------------------------
 
     def _on_live(self, message: Message) -> None:
         if message.header.topic is Topic.TURN_CANCELLED and message.header.parent_id:
@@ -161,44 +300,53 @@ class AgentHost:
             await asyncio.gather(task, return_exceptions=True)
             raise
         except HairemError as err:
+            self._failed += 1
+            self._note(last_error=str(err))
+            if isinstance(err, AgentCrashed) and self._is_poison(msg_id):
+                raise Undeliverable(f"its agent ended over it twice: {err}") from err
             if message.header.topic is not Topic.USER_UTTERANCE:
                 raise
             await self._tell_failure(message, err)
             raise Undeliverable(f"{err.code}: {err}") from err
         finally:
             del self._under_way[msg_id]
-            self._services.answered.discard(msg_id)
+
+    def _is_poison(self, msg_id: UUID) -> bool:
+        """Return whether a second process ended while it handled this message.
+
+        A third would put the agent into quarantine; the dead letters keep the message.
+        """
+        if msg_id in self._fatal:
+            return True
+        self._fatal.append(msg_id)
+        return False
 
     async def _deliver(self, message: Message) -> None:
-        try:
-            async with asyncio.timeout(_WAIT_FOR_PROCESS):
-                await self._live.wait()
-        except TimeoutError:
-            record = self._registry[self._agent_id]
-            why = f": {record.reason}" if record.reason else ""
-            raise AgentUnavailable(f"{self._agent_id} is {record.state.value}{why}") from None
-        process = self._process
-        if process is None:
-            raise AgentCrashed(f"{self._agent_id} has no process")
-        self._services.receive(message)
-        # Beside the agent's work, not before it: a person waits. Both are done before it returns,
-        # and so before the message is acknowledged.
-        recording = asyncio.ensure_future(self._services.record(message))
-        try:
-            async with asyncio.timeout(self._config.turn_timeout):
-                await process.handle(message)
-        except TimeoutError:
-            raise TurnTimeout(
-                f"{self._agent_id} took longer than {self._config.turn_timeout:g} s",
-                hint="agents.turn_timeout in system.yaml is the limit.",
-            ) from None
-        finally:
-            await recording
-        if (
-            message.header.topic is Topic.USER_UTTERANCE
-            and message.header.msg_id not in self._services.answered
-        ):
-            raise AgentFailed(f"{self._agent_id} gave no answer")
+        generation = await self._wait_for_generation(message)
+        await generation.handle(message)
+
+    async def _wait_for_generation(self, message: Message) -> Generation:
+        """Return the current generation.
+
+        A message for which nobody waits, waits for as long as it takes: it is not lost because its
+        agent is in quarantine. Raises AgentUnavailable for others.
+        """
+        is_urgent = message.header.priority in (Priority.P0, Priority.P1)
+        while self._current is None:
+            state = self._registry[self._agent_id].state
+            if is_urgent and state is AgentState.QUARANTINED:
+                raise self._unavailable()
+            try:
+                async with asyncio.timeout(_WAIT_FOR_PROCESS if is_urgent else None):
+                    await self._live.wait()
+            except TimeoutError:
+                raise self._unavailable() from None
+        return self._current
+
+    def _unavailable(self) -> AgentUnavailable:
+        record = self._registry[self._agent_id]
+        why = f": {record.reason}" if record.reason else ""
+        return AgentUnavailable(f"{self._agent_id} is {record.state.value}{why}")
 
     async def _tell_failure(self, message: Message, err: HairemError) -> None:
         await self._bus.publish(
@@ -210,3 +358,10 @@ class AgentHost:
                 data={"code": err.code},
             )
         )
+
+    def _set(self, state: AgentState, reason: str | None = None) -> None:
+        self._note(state=state, reason=reason)
+
+    def _note(self, **changes: object) -> None:
+        if self._registry.get(self._agent_id) is not None:
+            self._registry.update(self._agent_id, **changes)

@@ -1,175 +1,373 @@
-"""Finds bundles in the agents' folders, and hosts those that can be agents."""
+"""Keeps the running agents in step with the bundles in their folders."""
 
 import asyncio
 import logging
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 from uuid import NAMESPACE_URL, uuid5
 
+from hairem_core.config import AgentsConfig
 from hairem_core.errors import HairemError
 from hairem_core.hlink.bus import Bus
 from hairem_core.hlink.errors import BusUnavailable
-from hairem_core.hotplug.bundle import MANIFEST_NAMES, Bundle, read_bundle
+from hairem_core.hotplug.bundle import (
+    MANIFEST_NAMES,
+    REQUIREMENTS_NAME,
+    Bundle,
+    Manifest,
+    read_manifest,
+)
+from hairem_core.hotplug.gatekeeper import Gatekeeper
 from hairem_core.hotplug.host import AgentHost
 from hairem_core.hotplug.registry import AgentRecord, AgentRegistry, AgentState
+from hairem_core.hotplug.report import Finding, Report, Severity, Step
+from hairem_core.hotplug.requirements import RequirementInstaller
+from hairem_core.hotplug.secrets import SecretStore
+from hairem_core.hotplug.slots import Slot, find_bundles, free_id, is_bundle
+from hairem_core.hotplug.snapshot import Snapshot, SnapshotStore
+from hairem_core.hotplug.watcher import BundleWatcher
 
 _LOGGER = logging.getLogger(__name__)
-_WATCHED = (*MANIFEST_NAMES, "persona.yaml", "logic.py")
-_POLL_SECONDS = 1.0
+_RENAME_SECONDS = 0.3
+"""How long a folder that went may take to come back under another name."""
+_BUS_PAUSE = 1.0
 
-type Signature = tuple[tuple[str, int, int], ...]
-type HostFactory = Callable[[Bundle], AgentHost]
+type HostFactory = Callable[[str], AgentHost]
+
+
+class Vetter(Protocol):
+    """What looks at a bundle before any of it runs."""
+
+    def check(
+        self,
+        snapshot: Path,
+        *,
+        source: Path,
+        hash: str = "",  # noqa: A002 - the word
+    ) -> tuple[Report, Bundle | None]:
+        """Return what was found, and the bundle if it may become an agent."""
+        ...
 
 
 class PluginLoader:
-    """Keeps hosts and bundle folders in step: a bundle that appears is started, one that goes is
-    stopped, one that changes is started anew."""
+    """Starts a bundle that appears, swaps one that changes, stops one that goes.
+
+    Each folder is followed by a task of its own: one that installs libraries for a minute delays
+    no other.
+    """
 
     def __init__(
         self,
         folders: Sequence[Path],
         *,
+        snapshots: SnapshotStore,
         create_host: HostFactory,
         registry: AgentRegistry,
         bus: Bus,
+        secrets: SecretStore,
+        installer: RequirementInstaller,
+        config: AgentsConfig,
+        gatekeeper: Vetter | None = None,
+        prepare: Callable[[Bundle], None] = lambda bundle: None,
     ) -> None:
         self._folders = folders
+        self._snapshots = snapshots
         self._create_host = create_host
         self._registry = registry
         self._bus = bus
-        self._seen: dict[Path, tuple[str, Signature]] = {}
+        self._secrets = secrets
+        self._installer = installer
+        self._gatekeeper: Vetter = gatekeeper or Gatekeeper()
+        self._prepare = prepare
+        self._watcher = BundleWatcher(folders, mode=config.watch, on_change=self._on_change)
+        self._slots: dict[Path, Slot] = {}
+        self._owners: dict[str, Path] = {}
+        """The folder that has each id."""
         self._hosts: dict[str, AgentHost] = {}
-        self._poller: asyncio.Task[None] | None = None
+        self._disabled: set[str] = set()
 
     @property
     def hosts(self) -> dict[str, AgentHost]:
         """The running hosts by agent id."""
         return dict(self._hosts)
 
+    @property
+    def folders(self) -> Sequence[Path]:
+        """The folders that hold bundles."""
+        return self._folders
+
+    def folder_of(self, agent_id: str) -> Path | None:
+        """Return the bundle folder of an agent, or of a rejected bundle, shown under this id."""
+        return next(
+            (slot.folder for slot in self._slots.values() if slot.agent_id == agent_id), None
+        )
+
     async def start(self) -> None:
-        """Start every bundle there is, then watch. Raises BusUnavailable."""
-        await self.scan()
-        self._poller = asyncio.create_task(self._poll(), name="plugin loader")
+        """Take in every bundle there is, then watch."""
+        found = await asyncio.to_thread(find_bundles, self._folders)
+        for folder in found:
+            # Ids are given out in the order of the folders, whoever is ready first.
+            with suppress(HairemError):
+                manifest = await asyncio.to_thread(read_manifest, folder)
+                self._owners.setdefault(manifest.id, folder)
+                self._show_discovered(manifest)
+        await self._watcher.start()
+        self._on_change(set(found))
 
     async def stop(self) -> None:
         """Stop watching, stop every agent."""
-        if self._poller is not None:
-            self._poller.cancel()
-            await asyncio.gather(self._poller, return_exceptions=True)
+        await self._watcher.stop()
+        tasks = [slot.task for slot in self._slots.values() if slot.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(host.stop() for host in self._hosts.values()))
         self._hosts.clear()
 
-    async def scan(self) -> None:
-        """Bring the hosts in step with the folders, once."""
-        found = await asyncio.to_thread(self._look)
-        for folder in [folder for folder in self._seen if folder not in found]:
-            if folder in self._seen:
-                await self._remove(folder)
-        for folder, signature in found.items():
-            if folder not in self._seen or self._seen[folder][1] != signature:
-                try:
-                    await self._take(folder, signature)
-                except BusUnavailable:
-                    raise
-                except Exception as err:
-                    _LOGGER.exception("%s: the bundle cannot be taken in", folder)
-                    self._reject(folder.name, folder, signature, f"{type(err).__name__}: {err}")
+    async def settle(self) -> None:
+        """Return when nothing that is known to have changed is still being dealt with."""
+        while tasks := [
+            slot.task for slot in self._slots.values() if slot.task and not slot.task.done()
+        ]:
+            await asyncio.wait(tasks)
 
-    def _look(self) -> dict[Path, Signature]:
-        found: dict[Path, Signature] = {}
-        for root in self._folders:
-            if not root.is_dir():
-                continue
-            for folder in sorted(root.iterdir()):
-                if folder.name.startswith(("_", ".")) or not folder.is_dir():
-                    continue
-                if any((folder / name).is_file() for name in MANIFEST_NAMES):
-                    found[folder] = _signature(folder)
-        return found
+    def disable(self, agent_ids: Collection[str]) -> None:
+        """Say which agents are not to run; `reload` makes it so."""
+        self._disabled = set(agent_ids)
 
-    async def _take(self, folder: Path, signature: Signature) -> None:
-        previous = self._seen[folder][0] if folder in self._seen else None
+    async def reload(self, agent_id: str) -> None:
+        """Deal with an agent's folder as if it had changed. Returns when that is done."""
+        folder = self.folder_of(agent_id)
+        if folder is None:
+            return
+        self._slots[folder].is_forced = True
+        self._on_change({folder})
+        if task := self._slots[folder].task:
+            await asyncio.wait([task])
+
+    # --- following a folder ----------------------------------------------------------------------
+
+    def _on_change(self, folders: set[Path]) -> None:
+        for folder in sorted(folders):
+            slot = self._slots.setdefault(folder, Slot(folder))
+            slot.is_dirty = True
+            if slot.task is None or slot.task.done():
+                slot.task = asyncio.create_task(self._follow(slot), name=f"bundle {folder.name}")
+
+    async def _follow(self, slot: Slot) -> None:
+        while slot.is_dirty:
+            slot.is_dirty = False
+            try:
+                if await asyncio.to_thread(is_bundle, slot.folder):
+                    await self._update(slot)
+                else:
+                    await self._gone(slot)
+            except BusUnavailable as err:
+                _LOGGER.warning("%s waits for the bus: %s", slot.folder, err)
+                await asyncio.sleep(_BUS_PAUSE)
+                slot.is_dirty = slot.is_forced = True
+            except Exception as err:
+                # The edge of one bundle: its failure stays with it.
+                _LOGGER.exception("%s: the bundle cannot be taken in", slot.folder)
+                what = f"H-Core failed at it: {type(err).__name__}: {err}"
+                finding = Finding(step=Step.MANIFEST, rule="internal", what=what)
+                self._reject(slot, [finding], folder_hash=None)
+
+    async def _update(self, slot: Slot) -> None:
         try:
-            bundle = await asyncio.to_thread(read_bundle, folder)
-        except HairemError as err:
-            self._reject(previous or folder.name, folder, signature, str(err))
+            snapshot = await self._snapshots.take(slot.folder)
+        except FileNotFoundError:
+            slot.is_dirty = True  # it went while we looked
             return
-        agent_id = bundle.agent_id
-        owner = self._owner(agent_id)
-        if owner not in (None, folder):
-            _LOGGER.error("%s: the id %r belongs to %s already; left out", folder, agent_id, owner)
-            self._seen[folder] = ("", signature)
+        if snapshot.hash == slot.hash and not slot.is_forced:
             return
-        if previous and previous != agent_id:
-            await self._remove(folder)
-        for other, (owned, seen) in self._seen.items():
-            if owned == agent_id and other != folder:
-                self._seen[other] = ("", seen)  # a rejected bundle whose folder has this name
-        if agent_id in self._hosts:
-            await self._hosts.pop(agent_id).stop()
-        known = self._registry.get(agent_id)
-        generation = known.generation if known else 0
-        self._registry.put(AgentRecord.of(bundle, generation=generation))
-        self._seen[folder] = (agent_id, signature)
-        self._hosts[agent_id] = self._create_host(bundle)
-        await self._hosts[agent_id].start()
+        slot.hash, slot.is_forced = snapshot.hash, False
+        report, bundle = await asyncio.to_thread(
+            self._gatekeeper.check, snapshot.folder, source=slot.folder, hash=snapshot.hash
+        )
+        findings = [*snapshot.findings, *report.findings]
+        if bundle is None or snapshot.findings:
+            wanted = report.agent_id if slot.agent_id is None else None
+            if wanted is not None and self._claim(slot, wanted) is None:
+                self._adopt(slot, wanted)
+            self._reject(slot, findings, folder_hash=snapshot.hash)
+        elif refusal := self._claim(slot, bundle.agent_id):
+            self._reject(slot, [*findings, refusal], folder_hash=snapshot.hash)
+        else:
+            await self._take(slot, snapshot, bundle, findings)
+        await self._clean()
 
-    def _reject(self, agent_id: str, folder: Path, signature: Signature, reason: str) -> None:
+    def _claim(self, slot: Slot, agent_id: str) -> Finding | None:
+        """Give an id to a folder; return why it cannot be had."""
+        owner = self._owners.get(agent_id)
+        if owner is None or owner == slot.folder or not is_bundle(owner):
+            self._owners[agent_id] = slot.folder
+            return None
+        return Finding(
+            step=Step.MANIFEST,
+            rule="duplicate-id",
+            file=next((name for name in MANIFEST_NAMES if (slot.folder / name).exists()), ""),
+            what=f"the id {agent_id!r} belongs to {owner}",
+            hint="Give this bundle another id, or remove one of the two.",
+        )
+
+    async def _take(
+        self, slot: Slot, snapshot: Snapshot, bundle: Bundle, findings: list[Finding]
+    ) -> None:
+        """Make an accepted bundle what the agent is."""
+        agent_id = bundle.agent_id
+        if slot.agent_id not in (None, agent_id):
+            await self._forget(slot)
+        self._adopt(slot, agent_id)
+        self._show_discovered(bundle.manifest)
+        self._registry.update(agent_id, folder_hash=snapshot.hash, findings=tuple(findings))
+        if agent_id in self._disabled:
+            if host := self._hosts.pop(agent_id, None):
+                await host.stop()
+            self._registry.put(
+                replace(
+                    AgentRecord.of(bundle.manifest, known=self._registry[agent_id]),
+                    state=AgentState.STOPPED,
+                    reason="disabled",
+                    enabled=False,
+                )
+            )
+            return
+        self._registry.update(agent_id, enabled=True)
+        if agent_id not in self._hosts:
+            self._registry.update(agent_id, state=AgentState.VETTING, reason=None)
+        try:
+            bundle = await self._complete(bundle)
+        except HairemError as err:
+            step, rule = (Step.ASSETS, "requirements")
+            if err.code == "secret":
+                step, rule = (Step.MANIFEST, "secret")
+            file = REQUIREMENTS_NAME if rule == "requirements" else MANIFEST_NAMES[0]
+            failed = Finding(step=step, rule=rule, file=file, what=err.what, hint=err.hint or "")
+            self._reject(slot, [*findings, failed], folder_hash=snapshot.hash)
+            return
+        finally:
+            self._registry.update(agent_id, progress=None)
+        await asyncio.to_thread(self._prepare, bundle)
+        if agent_id not in self._hosts:
+            host = self._create_host(agent_id)
+            try:
+                await host.open()
+            except BusUnavailable:
+                await host.stop()
+                raise
+            self._hosts[agent_id] = host
+        if finding := await self._hosts[agent_id].run(bundle):
+            _LOGGER.error("%s does not start: %s", slot.folder, finding)
+            self._registry.update(agent_id, findings=(*findings, finding))
+
+    async def _complete(self, bundle: Bundle) -> Bundle:
+        """Return a bundle with its libraries and its secrets. Raises HairemError."""
+        agent_id = bundle.agent_id
+        libraries = None
+        wanted = bundle.folder / REQUIREMENTS_NAME
+        if wanted.is_file():
+            libraries = await self._installer.install(
+                agent_id,
+                wanted,
+                lambda words: self._registry.update(agent_id, progress=words),
+            )
+        secrets = await asyncio.to_thread(
+            self._secrets.resolve, bundle.manifest, known_ids=set(self._owners)
+        )
+        return replace(bundle, libraries=libraries, secrets=secrets)
+
+    # --- what the registry shows -----------------------------------------------------------------
+
+    def _show_discovered(self, manifest: Manifest) -> None:
+        known = self._registry.get(manifest.id)
+        if known is None or known.state is AgentState.REJECTED:
+            self._registry.put(AgentRecord.of(manifest))
+
+    def _adopt(self, slot: Slot, agent_id: str) -> None:
+        """Note that an id is now this folder's, and no other's."""
+        for other in self._slots.values():
+            if other is not slot and other.agent_id == agent_id:
+                other.agent_id = None
+                other.hash = None
+        slot.agent_id = agent_id
+
+    def _reject(self, slot: Slot, findings: Sequence[Finding], *, folder_hash: str | None) -> None:
         """Show what is wrong with a bundle; an agent of it that already runs goes on."""
-        _LOGGER.error("%s cannot become an agent: %s", folder, reason)
-        if self._owner(agent_id) not in (None, folder):
-            self._seen[folder] = ("", signature)
+        errors = [each for each in findings if each.severity is Severity.ERROR]
+        reason = "\n".join(str(each) for each in errors)
+        _LOGGER.error("%s cannot become an agent: %s", slot.folder, reason)
+        agent_id = slot.agent_id
+        if agent_id is None or self._owners.get(agent_id) not in (None, slot.folder):
+            agent_id = slot.agent_id = free_id(slot.folder, self._taken_ids())
+        host = self._hosts.get(agent_id)
+        if host is not None and host.bundle is not None:
+            self._registry.update(agent_id, findings=tuple(findings), folder_hash=folder_hash)
             return
-        if agent_id in self._hosts:
-            self._seen[folder] = (agent_id, signature)
-            self._registry.update(agent_id, reason=reason)
-            return
-        if not re.fullmatch(r"[a-z][a-z0-9_]{0,31}", agent_id):
-            self._seen[folder] = ("", signature)
-            return
-        self._seen[folder] = (agent_id, signature)
+        known = self._registry.get(agent_id)
+        record = known or AgentRecord(
+            id=agent_id, uuid=uuid5(NAMESPACE_URL, str(slot.folder)), name=slot.folder.name
+        )
         self._registry.put(
-            AgentRecord(
-                id=agent_id,
-                uuid=uuid5(NAMESPACE_URL, str(folder)),
-                name=agent_id,
+            replace(
+                record,
                 state=AgentState.REJECTED,
                 reason=reason,
+                findings=tuple(findings),
+                folder_hash=folder_hash,
+                progress=None,
             )
         )
 
-    async def _remove(self, folder: Path) -> None:
-        agent_id, _ = self._seen.pop(folder)
+    def _taken_ids(self) -> set[str]:
+        shown = {slot.agent_id for slot in self._slots.values() if slot.agent_id is not None}
+        return shown | set(self._owners)
+
+    # --- what goes -------------------------------------------------------------------------------
+
+    async def _gone(self, slot: Slot) -> None:
+        """Stop what a folder held that is no bundle any more, unless it only has a new name."""
+        await asyncio.sleep(_RENAME_SECONDS)
+        if slot.is_dirty:
+            return
+        await self._forget(slot)
+        if self._slots.get(slot.folder) is slot:
+            del self._slots[slot.folder]
+        await self._clean()
+
+    async def _forget(self, slot: Slot) -> None:
+        agent_id, slot.agent_id, slot.hash = slot.agent_id, None, None
+        if agent_id is None or self._owners.get(agent_id) not in (None, slot.folder):
+            return  # another folder has this id now
+        self._owners.pop(agent_id, None)
         if host := self._hosts.pop(agent_id, None):
             await host.stop()
             await self._bus.unregister(agent_id)
         self._registry.remove(agent_id)
         # A bundle that was left out because of this one may have its id now.
-        for other in [each for each, (owned, _) in self._seen.items() if not owned]:
-            del self._seen[other]
+        waiting = {
+            each.folder
+            for each in self._slots.values()
+            if each is not slot and each.agent_id not in self._hosts
+        }
+        for folder in waiting:
+            self._slots[folder].is_forced = True
+        self._on_change(waiting)
 
-    def _owner(self, agent_id: str) -> Path | None:
-        """Return the folder of the running agent of this id; a rejected bundle owns nothing."""
-        if agent_id not in self._hosts:
-            return None
-        return next((path for path, (owned, _) in self._seen.items() if owned == agent_id), None)
+    async def _clean(self) -> None:
+        """Remove the snapshots and libraries that nobody uses any more."""
 
-    async def _poll(self) -> None:
-        while True:
-            await asyncio.sleep(_POLL_SECONDS)
-            try:
-                await self.scan()
-            except Exception:
-                _LOGGER.exception("Looking for agents failed; trying again")
+        def used() -> list[Bundle]:
+            return [bundle for host in self._hosts.values() for bundle in host.bundles()]
 
-
-def _signature(folder: Path) -> Signature:
-    found = []
-    for name in _WATCHED:
-        try:
-            status = (folder / name).stat()
-        except OSError:
-            continue
-        found.append((name, status.st_mtime_ns, status.st_size))
-    return tuple(found)
+        await self._snapshots.clean(
+            lambda: [
+                *(bundle.folder for bundle in used()),
+                *(self._snapshots[slot.hash] for slot in self._slots.values() if slot.hash),
+            ]
+        )
+        libraries = [bundle.libraries for bundle in used() if bundle.libraries]
+        await asyncio.to_thread(self._installer.clean, libraries)

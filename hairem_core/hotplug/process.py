@@ -4,26 +4,38 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Callable
 from contextlib import aclosing, suppress
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from hairem_core.config import AgentsConfig
 from hairem_core.errors import HairemError
 from hairem_core.hotplug import frames
 from hairem_core.hotplug.bundle import Bundle
-from hairem_core.hotplug.errors import AgentCrashed, AgentFailed, BundleError
+from hairem_core.hotplug.errors import AgentCrashed, AgentFailed, StartFailed
 from hairem_core.hotplug.forkserver import Child, Forkserver
+from hairem_core.hotplug.output import AgentOutput
+from hairem_core.hotplug.rates import TokenBucket
+from hairem_core.hotplug.sandbox import SandboxSpec
 from hairem_core.hotplug.services import AgentServices
+from hairem_core.hotplug.vitals import Vitals
 from hairem_core.sdk.message import Message
 
 _STREAMED = frozenset({"llm.stream"})
 _CANCEL_SECONDS = 3.0
+_RETIRE_SECONDS = 2.0
 _LAST_WORDS_SECONDS = 1.0
 """How long the last words of a process that ended may take to arrive."""
+_FINISH_SECONDS = 6.0
+"""What an agent may take to finish its handlers, beside the time for `teardown()`."""
+_FRAMES_PER_SECOND = 2_000
+"""A model's answer, told word by word, needs some hundred."""
+_MOST_CALLS = 256
+"""Calls of one agent under way at once."""
 
 
 class HandlerFailed(HairemError):
@@ -37,52 +49,105 @@ class HandlerFailed(HairemError):
 class AgentProcess:
     """One process of one agent: delivers messages, carries out its calls, notices its end."""
 
-    def __init__(self, bundle: Bundle, services: AgentServices) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        services: AgentServices,
+        *,
+        config: AgentsConfig,
+        output: AgentOutput,
+        redact: Callable[[str], str] = str,
+    ) -> None:
+        loop = asyncio.get_running_loop()
         self._bundle = bundle
         self._services = services
-        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._config = config
+        self._output = output
+        self._redact = redact
+        self.ended: asyncio.Future[str] = loop.create_future()
         """Done when the process has ended and nothing is left of it; its value says how."""
-        self._logger = logging.getLogger(f"hairem.agent.{bundle.agent_id}")
+        self.vitals = Vitals(
+            config,
+            with_children="processes" in bundle.permissions,
+            on_ill=self._end_ill,
+        )
+        self.protections: dict[str, str] = {}
+        """What shields the house from this process, and which of it is active."""
+        self.hash: str | None = None
+        """The hash of its bundle, as the process itself took it."""
         self._child: Child | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ready: asyncio.Future[None] = loop.create_future()
+        self._retired: asyncio.Future[None] = loop.create_future()
         self._handling: dict[UUID, asyncio.Future[None]] = {}
         self._calls: dict[int, tuple[UUID | None, asyncio.Task[None]]] = {}
+        self._bucket = TokenBucket(_FRAMES_PER_SECOND, 2 * _FRAMES_PER_SECOND)
         self._supervisor: asyncio.Task[None] | None = None
         self._has_ended = False
+        self._ill = ""
 
     @property
     def pid(self) -> int | None:
         """The process id, None before the start."""
         return self._child.pid if self._child else None
 
-    async def start(self, forkserver: Forkserver, working_folder: Path, timeout: float) -> None:
-        """Fork, load the bundle, run `setup()`.
+    async def start(
+        self, forkserver: Forkserver, spec: SandboxSpec, *, is_successor: bool = False
+    ) -> None:
+        """Fork, load the bundle, run `setup()`; its background tasks wait for `begin`.
 
-        Raises BundleError when the agent's code fails, ForkserverError when nothing can be forked.
+        Raises StartFailed when the agent's code fails, ForkserverError when nothing can be forked.
         """
-        await asyncio.to_thread(working_folder.mkdir, parents=True, exist_ok=True)
-        self._child = await forkserver.fork(working_folder)
+        await asyncio.to_thread(spec.working_folder.mkdir, parents=True, exist_ok=True)
+        self._child = await forkserver.fork(spec)
+        self.protections = self._child.protections
         reader, self._writer = await asyncio.open_connection(sock=self._child.socket, limit=2**20)
         self._supervisor = asyncio.create_task(
             self._supervise(self._child, reader), name=f"agent {self._bundle.agent_id}"
         )
-        self._send(
-            frames.Start(
-                folder=str(self._bundle.folder.resolve()),
-                has_logic=self._bundle.has_logic,
-                persona=self._bundle.persona,
-            )
-        )
+        self._introduce(is_successor=is_successor)
+        timeout = self._config.start_timeout
         try:
             await asyncio.wait_for(asyncio.shield(self._ready), timeout)
         except TimeoutError:
             self._ready.cancel()
-            raise BundleError(
+            raise StartFailed(
                 f"was not ready within {timeout:g} s: its imports and setup() take too long",
-                where=str(self._bundle.folder),
-                hint="Start what takes long with ctx.spawn_task.",
+                file="logic.py",
+                hint="Start what takes long with ctx.spawn_task; do not wait for it in setup().",
             ) from None
+        if self._bundle.hash and self.hash != self._bundle.hash:
+            raise StartFailed("runs another bundle than the one that was checked")
+        self.vitals.watch(self._child.pid)
+
+    def _introduce(self, *, is_successor: bool) -> None:
+        """Send the first frame. Raises StartFailed when the bundle's texts are no text."""
+        bundle = self._bundle
+        try:
+            self._send(
+                frames.Start(
+                    folder=str(bundle.folder.resolve()),
+                    has_logic=bundle.has_logic,
+                    persona=bundle.persona,
+                    config=bundle.settings,
+                    secrets=bundle.secrets,
+                    libraries=str(bundle.libraries) if bundle.libraries else None,
+                    teardown_timeout=self._config.teardown_timeout,
+                    is_successor=is_successor,
+                )
+            )
+        except ValueError as err:
+            raise StartFailed(f"its texts cannot be sent to its process: {err}") from err
+
+    def begin(self) -> None:
+        """Let the tasks run that `setup()` spawned."""
+        self._send(frames.Begin())
+
+    async def retire(self) -> None:
+        """Have it cancel its background tasks; return when it has, or after two seconds."""
+        self._send(frames.Retire())
+        ends: list[asyncio.Future[Any]] = [self._retired, self.ended]
+        await asyncio.wait(ends, timeout=_RETIRE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
 
     async def handle(self, message: Message) -> None:
         """Deliver `message` and wait until the agent has handled it.
@@ -103,23 +168,23 @@ class AgentProcess:
             self._send(frames.Cancel(msg_id=msg_id))
             await asyncio.wait([future], timeout=_CANCEL_SECONDS)
             if not future.done():
-                self._logger.error("does not let go of a cancelled message; ending it")
-                self.kill()
+                self._end_ill("did not let go of a cancelled message: its loop is blocked")
             raise
         finally:
             del self._handling[msg_id]
             if future.done() and not future.cancelled():
                 future.exception()  # known, so that asyncio does not complain of it
 
-    async def stop(self, grace: float = 6.0) -> None:
-        """Ask the agent to finish and tear down; kill it after `grace` seconds."""
+    async def stop(self) -> None:
+        """Ask the agent to finish and tear down; kill it when it takes too long."""
         if self._child is None:
             return
         self._send(frames.Stop())
+        grace = _FINISH_SECONDS + self._config.teardown_timeout
         try:
             await asyncio.wait_for(asyncio.shield(self._child.ended), grace)
         except TimeoutError:
-            self._logger.warning("did not stop within %g s; killed", grace)
+            self._output.say(logging.WARNING, f"did not stop within {grace:g} s; killed")
             self.kill()
         if self._supervisor is not None:
             await self._supervisor
@@ -140,6 +205,11 @@ class AgentProcess:
             with suppress(ProcessLookupError):
                 os.kill(self._child.pid, signal.SIGKILL)
 
+    def _end_ill(self, reason: str) -> None:
+        self._ill = self._ill or reason
+        self._output.say(logging.ERROR, f"{reason}; ending it")
+        self.kill()
+
     def _send(self, frame: Any) -> None:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(frames.encode(frame))
@@ -151,54 +221,72 @@ class AgentProcess:
         neither says for sure that it lives.
         """
         reading = asyncio.create_task(self._read(reader))
-        output = asyncio.create_task(self._read_output(child.output))
+        output = asyncio.create_task(self._output.read(child.output))
         ends: list[asyncio.Future[Any]] = [reading, child.ended]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait(ends, timeout=_LAST_WORDS_SECONDS)
+        self.vitals.stop()
         self.kill()
         await asyncio.wait([reading, output], timeout=_LAST_WORDS_SECONDS)
         for task in (reading, output):
             task.cancel()
         await asyncio.gather(reading, output, return_exceptions=True)
         reason = "" if reading.cancelled() else reading.result()
-        await self._ended(reason)
+        await self._ended(self._ill or reason)
 
     async def _read(self, reader: asyncio.StreamReader) -> str:
         """Take frames until there are no more; return why, where the agent is to blame."""
         try:
             while True:
                 self._take(await frames.read_to_host(reader))
+                # One that floods waits at its own end of the socket.
+                await self._bucket.wait()
+                while len(self._calls) >= _MOST_CALLS:
+                    tasks = [task for _, task in self._calls.values()]
+                    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         except EOFError:
             return ""
         except frames.FrameError as err:
             self.kill()
-            return f"broke the protocol: {err}"
+            return f"broke the protocol: {self._redact(str(err))}"
 
     def _take(self, frame: Any) -> None:
         match frame:
             case frames.Call():
-                call = frame
-                task = asyncio.create_task(self._carry_out(call), name=f"call {call.method}")
-                self._calls[call.call] = (call.cause, task)
-                task.add_done_callback(lambda _: self._calls.pop(call.call, None))
-            case frames.Abandon(call=number):
-                if number in self._calls:
-                    self._calls[number][1].cancel()
+                self._take_call(frame)
+            case frames.Abandon(call=number) if number in self._calls:
+                self._calls[number][1].cancel()
+            case frames.Log(level=level, text=text):
+                self._output.take(level, text)
+            case frames.Heartbeat():
+                self.vitals.take(frame)
+            case frames.Done() | frames.Failed():
+                self._take_outcome(frame)
+            case frames.Retired() if not self._retired.done():
+                self._retired.set_result(None)
+            case frames.Ready(hash=hash) if not self._ready.done():
+                self.hash = hash
+                self._ready.set_result(None)
+            case frames.StartFailed() if not self._ready.done():
+                error = self._redact(frame.error)
+                self._output.say(logging.ERROR, f"does not start: {error}\n{frame.traceback}")
+                failed = StartFailed(error, file=frame.file, line=frame.line)
+                self._ready.set_exception(failed)
+
+    def _take_outcome(self, frame: frames.Done | frames.Failed) -> None:
+        match frame:
             case frames.Done(msg_id=msg_id):
                 self._settle(msg_id, None)
             case frames.Failed(msg_id=msg_id, code=code, error=error, traceback=trace):
+                error = self._redact(error)
                 if code == AgentFailed.code:
-                    self._logger.error("failed: %s\n%s", error, trace)
+                    self._output.say(logging.ERROR, f"failed: {error}\n{trace}")
                 self._settle(msg_id, HandlerFailed(code, error))
-            case frames.Log(level=level, text=text):
-                self._logger.log(level, "%s", text)
-            case frames.Ready():
-                if not self._ready.done():
-                    self._ready.set_result(None)
-            case frames.StartFailed(error=error, traceback=trace):
-                self._logger.error("does not start: %s\n%s", error, trace)
-                if not self._ready.done():
-                    self._ready.set_exception(BundleError(error, where=str(self._bundle.folder)))
+
+    def _take_call(self, call: frames.Call) -> None:
+        task = asyncio.create_task(self._carry_out(call), name=f"call {call.method}")
+        self._calls[call.call] = (call.cause, task)
+        task.add_done_callback(lambda _: self._calls.pop(call.call, None))
 
     def _settle(self, msg_id: UUID, error: HairemError | None) -> None:
         future = self._handling.get(msg_id)
@@ -222,25 +310,13 @@ class AgentProcess:
         except HairemError as err:
             self._send(frames.Refused(call=call.call, code=err.code, error=str(err)))
         except Exception as err:
-            self._logger.exception("%s failed inside H-Core", call.method)
+            logging.getLogger(__name__).exception("%s failed inside H-Core", call.method)
             self._send(frames.Refused(call=call.call, code="internal", error=type(err).__name__))
 
     def _abandon_calls_of(self, msg_id: UUID) -> None:
         for cause, task in list(self._calls.values()):
             if cause == msg_id:
                 task.cancel()
-
-    async def _read_output(self, descriptor: int) -> None:
-        reader = asyncio.StreamReader(limit=2**16)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0)
-        )
-        try:
-            while chunk := await reader.read(4096):
-                for line in chunk.decode(errors="replace").splitlines():
-                    self._logger.info("%s", line)
-        finally:
-            transport.close()
 
     async def _ended(self, reason: str) -> None:
         assert self._child is not None
@@ -255,7 +331,8 @@ class AgentProcess:
         for _, task in list(self._calls.values()):
             task.cancel()
         if not self._ready.done():
-            self._ready.set_exception(BundleError(f"ended while starting: {reason}"))
+            self._ready.set_exception(StartFailed(f"ended while starting: {reason}"))
+            self._ready.exception()  # known, where nobody waits any more
         for future in self._handling.values():
             if not future.done():
                 future.set_exception(AgentCrashed(f"{self._bundle.agent_id} {reason}"))
@@ -264,7 +341,7 @@ class AgentProcess:
 
 def _describe_status(status: int) -> str:
     if status < 0:
-        return f"was killed by signal {-status}"
+        return f"was killed by signal {-status} ({signal.Signals(-status).name})"
     return f"ended with exit code {status}"
 
 

@@ -6,7 +6,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from hairem_core.hotplug.bundle import Bundle
+from hairem_core.hotplug.bundle import Manifest
+from hairem_core.hotplug.permissions import NAMES
+from hairem_core.hotplug.report import Finding, findings_as_json
 
 
 class AgentState(StrEnum):
@@ -34,29 +36,52 @@ class AgentRecord:
     version: str = "0.0.0"
     languages: list[str] = field(default_factory=list)
     permissions: list[str] = field(default_factory=list)
+    """The names; `Permissions.as_list` has their limits too."""
     state: AgentState = AgentState.DISCOVERED
     reason: str | None = None
     generation: int = 0
     restarts: int = 0
+    enabled: bool = True
+    folder_hash: str | None = None
+    """SHA-256 of the bundle as it lies in its folder."""
+    running_hash: str | None = None
+    """SHA-256 of the bundle that the live process was made of, as that process said."""
+    findings: tuple[Finding, ...] = ()
+    """What the Gatekeeper found in the bundle as it lies in its folder."""
+    progress: str | None = None
+    """What is being done that takes long, such as installing requirements."""
+    last_error: str | None = None
+    """The last failure of a handler, a task or the process, in one line."""
+
+    @property
+    def drift(self) -> bool:
+        """Whether what runs is not what lies in the folder."""
+        return self.running_hash is not None and self.running_hash != self.folder_hash
 
     @classmethod
-    def of(cls, bundle: Bundle, *, generation: int = 0) -> AgentRecord:
-        """Return the record of a bundle that was just found."""
-        manifest = bundle.manifest
-        return cls(
-            id=manifest.id,
-            uuid=bundle.uuid,
-            name=manifest.name,
-            description={str(key): text for key, text in manifest.description.items()},
-            version=manifest.version,
-            languages=list(manifest.languages),
-            permissions=list(manifest.permissions),
-            generation=generation,
-        )
+    def of(cls, manifest: Manifest, *, known: AgentRecord | None = None) -> AgentRecord:
+        """Return the record of a bundle; what is `known` of the agent goes on."""
+        fields: dict[str, Any] = {
+            "uuid": manifest.effective_uuid,
+            "name": manifest.name,
+            "description": {str(key): text for key, text in manifest.description.items()},
+            "version": manifest.version,
+            "languages": list(manifest.languages),
+            "permissions": [name for name in NAMES if name in manifest.permissions],
+        }
+        if known is not None:
+            return replace(known, **fields)
+        return cls(id=manifest.id, **fields)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return {**self.__dict__, "uuid": str(self.uuid), "state": self.state.value}
+        return {
+            **self.__dict__,
+            "uuid": str(self.uuid),
+            "state": self.state.value,
+            "findings": findings_as_json(self.findings),
+            "drift": self.drift,
+        }
 
 
 type RegistryListener = Callable[[str, AgentRecord | None], None]

@@ -1,25 +1,33 @@
 """What H-Core does for an agent, after looking at its permissions."""
 
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from hairem_core.config import MemoryConfig
-from hairem_core.errors import HairemError
+from hairem_core.config import AgentLimits, MemoryConfig
 from hairem_core.hlink.bus import Bus
-from hairem_core.hotplug.bundle import Bundle
+from hairem_core.hotplug import _arguments as args
+from hairem_core.hotplug.bundle import MANIFEST_NAMES, Bundle, find_manifest
 from hairem_core.hotplug.errors import AgentFailed
-from hairem_core.sdk.chat import ChatRequest, Delta, ToolCall, ToolResult
+from hairem_core.hotplug.home_rules import Refusal, decide, usable
+from hairem_core.hotplug.permissions import line_to_add
+from hairem_core.hotplug.rates import RateLimited, TokenBucket
+from hairem_core.hotplug.secrets import SecretStore, redact_request
+from hairem_core.sdk.chat import ChatRequest, Delta, ToolCall, ToolResult, ToolSpec
 from hairem_core.sdk.errors import PermissionDenied
-from hairem_core.sdk.message import Address, Message, MessageType, Metadata, Priority, Topic
+from hairem_core.sdk.message import CREW, Message, MessageType, Metadata, Priority, Topic
 from hairem_core.sdk.recollection import Recollection
+from hairem_core.sdk.utterance import Utterance
 
 _REMEMBERED_MESSAGES = 1024
-_LONGEST_CONTENT = 100_000
-"""Characters of one message: more is no speech, and would cost clients their connection."""
+_BURST_SECONDS = 4
+"""What may be sent at once after a quiet time, in seconds of the rate."""
+_CALLS_PER_MESSAGE = 40
+"""A model's answer, told word by word, makes hundreds of calls; a runaway loop makes more."""
 
 
 class Models(Protocol):
@@ -44,17 +52,25 @@ class Memory(Protocol):
         ...
 
     async def recall(
-        self, agent_id: str, query: str, *, limit: int, exclude: Collection[UUID] = ()
+        self,
+        agent_id: str,
+        query: str,
+        *,
+        limit: int,
+        exclude: Collection[UUID] = (),
+        shared: bool = False,
     ) -> list[Recollection]:
-        """Return what fits `query`, best first."""
+        """Return what fits `query`, best first; `shared`, of what any agent heard or said."""
         ...
 
     async def get_state(self, agent_id: str, key: str) -> Any:
         """Return what was set under `key`, else None."""
         ...
 
-    async def set_state(self, agent_id: str, key: str, value: Any) -> None:
-        """Keep a JSON value under `key`; None removes it."""
+    async def set_state(
+        self, agent_id: str, key: str, value: Any, *, max_keys: int | None = None
+    ) -> None:
+        """Keep a JSON value under `key`, unless there are too many keys; None removes it."""
         ...
 
 
@@ -66,56 +82,6 @@ class Home(Protocol):
     ) -> list[ToolResult]:
         """Return a result for each of `calls`."""
         ...
-
-
-class _Arguments(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Says(_Arguments):
-    topic: Topic
-    type: MessageType
-    content: str = Field(max_length=_LONGEST_CONTENT)
-    data: dict[str, Any]
-    metadata: Metadata
-
-
-class _Publish(_Says):
-    recipient: Address
-    priority: Priority
-    conversation_id: str | None
-
-
-class _Answer(_Says):
-    parent_id: UUID
-
-
-class _Recent(_Arguments):
-    conversation_id: str | None = None
-    limit: int | None = Field(default=None, ge=1, le=100)
-
-
-class _Recall(_Arguments):
-    query: str
-    limit: int | None = Field(default=None, ge=1, le=100)
-    exclude: list[UUID] = Field(default_factory=list)
-
-
-class _Stream(_Arguments):
-    request: ChatRequest
-
-
-class _CallTools(_Arguments):
-    parent_id: UUID
-    calls: list[ToolCall] = Field(min_length=1, max_length=64)
-
-
-class _GetState(_Arguments):
-    key: str = Field(max_length=256, pattern=r"^[^\x00-\x1f]+$")
-
-
-class _SetState(_GetState):
-    value: Any
 
 
 class AgentServices:
@@ -133,14 +99,24 @@ class AgentServices:
         memory: Memory,
         home: Home,
         limits: MemoryConfig,
+        agent_limits: AgentLimits,
+        secrets: SecretStore,
     ) -> None:
-        self._bundle = bundle
+        self._permissions = bundle.permissions
+        self._manifest = (
+            bundle.source / (find_manifest(bundle.folder) or Path(MANIFEST_NAMES[0])).name
+        )
         self._agent_id = bundle.agent_id
         self._bus = bus
         self._models = models
         self._memory = memory
         self._home = home
         self._limits = limits
+        self._secrets = secrets
+        self._rate = agent_limits.messages_per_second
+        self._messages = TokenBucket(self._rate, _BURST_SECONDS * self._rate)
+        calls = _CALLS_PER_MESSAGE * self._rate
+        self._calls = TokenBucket(calls, _BURST_SECONDS * calls)
         self._received: OrderedDict[UUID, Message] = OrderedDict()
         self.answered: set[UUID] = set()
         """Messages under way that the agent has answered in whole."""
@@ -151,6 +127,18 @@ class AgentServices:
         if len(self._received) > _REMEMBERED_MESSAGES:
             self._received.popitem(last=False)
 
+    def shown(self, message: Message) -> Message:
+        """Return a message as the agent should get it: without tools that it may not use.
+
+        Its model would try them, and a person would hear of a permission instead of an answer.
+        """
+        offered = _offered(message)
+        kept = {spec.name for spec in usable(self._permissions, offered)}
+        if len(kept) == len(offered):
+            return message
+        tools = [tool for tool in message.payload.data["tools"] if tool["name"] in kept]
+        return _with_data(message, {**message.payload.data, "tools": tools})
+
     async def record(self, message: Message) -> None:
         """Keep what was said in memory."""
         if _is_said(message):
@@ -158,58 +146,72 @@ class AgentServices:
 
     async def call(self, method: str, arguments: dict[str, Any], cause: UUID | None) -> Any:
         """Return the result of one call. Raises HairemError."""
+        self._count_call()
         try:
             match method:
                 case "bus.publish":
-                    return await self._publish(_Publish.model_validate(arguments), cause)
+                    return await self._publish(args.Publish.model_validate(arguments), cause)
                 case "bus.answer":
-                    return await self._answer(_Answer.model_validate(arguments))
+                    return await self._answer(args.Answer.model_validate(arguments))
+                case "visual.pose":
+                    return await self._pose(args.Pose.model_validate(arguments), cause)
                 case "memory.recent":
-                    return await self._recent(_Recent.model_validate(arguments))
+                    return await self._recent(args.Recent.model_validate(arguments))
                 case "memory.recall":
-                    return await self._recall(_Recall.model_validate(arguments))
+                    return await self._recall(args.Recall.model_validate(arguments))
                 case "home.call_tools":
-                    return await self._call_tools(_CallTools.model_validate(arguments))
+                    return await self._call_tools(args.CallTools.model_validate(arguments))
                 case "state.get":
-                    key = _GetState.model_validate(arguments).key
+                    key = args.GetState.model_validate(arguments).key
                     return await self._memory.get_state(self._agent_id, key)
                 case "state.set":
-                    state = _SetState.model_validate(arguments)
-                    return await self._memory.set_state(self._agent_id, state.key, state.value)
+                    state = args.SetState.model_validate(arguments)
+                    return await self._memory.set_state(
+                        self._agent_id, state.key, state.value, max_keys=args.MOST_STATE_KEYS
+                    )
         except ValidationError as err:
-            raise _wrong_arguments(method, err) from err
+            raise args.wrong_arguments(method, err) from err
         raise AgentFailed(f"ctx has no {method!r}")
 
     def iterate(self, method: str, arguments: dict[str, Any]) -> AsyncGenerator[Any]:
         """Yield the items of one call. Raises HairemError, here or while iterating."""
+        self._count_call()
         if method != "llm.stream":
             raise AgentFailed(f"ctx has no {method!r}")
         self._require("llm")
         try:
-            request = _Stream.model_validate(arguments).request
+            request = args.Stream.model_validate(arguments).request
         except ValidationError as err:
-            raise _wrong_arguments(method, err) from err
-        return self._models.stream(self._agent_id, request)
+            raise args.wrong_arguments(method, err) from err
+        return self._models.stream(self._agent_id, redact_request(request, self._secrets))
 
     def _require(self, permission: str) -> None:
-        if permission not in self._bundle.manifest.permissions:
-            raise PermissionDenied(
-                f"{self._agent_id} may not use this",
-                where=str(self._bundle.folder / "manifest.yaml"),
-                hint=f"Add `- {permission}` under `permissions:`.",
-            )
+        if permission not in self._permissions:
+            raise self._denied([permission])
 
-    async def _publish(self, says: _Publish, cause: UUID | None) -> str:
+    def _denied(self, permissions: Iterable[str]) -> PermissionDenied:
+        lines = " ".join(line_to_add(each) for each in dict.fromkeys(permissions))
+        return PermissionDenied(
+            f"{self._agent_id} may not use this", where=str(self._manifest), hint=lines
+        )
+
+    def _count_call(self) -> None:
+        if not self._calls.take():
+            most = f"{_CALLS_PER_MESSAGE * self._rate:,} calls of ctx"
+            raise _too_often(f"more than {most} a second: {_CALLS_PER_MESSAGE} for each message")
+
+    async def _publish(self, says: args.Publish, cause: UUID | None) -> str:
+        if self._secrets.holds_secret(says.recipient):
+            raise AgentFailed("ctx.bus.publish: recipient: a secret is no address")
+        conversation_id = says.conversation_id
         message = Message.create(
             sender=f"agent:{self._agent_id}",
             recipient=says.recipient,
             type=says.type,
             topic=says.topic,
-            content=says.content,
-            data=says.data,
-            metadata=says.metadata,
             priority=says.priority,
-            conversation_id=says.conversation_id,
+            conversation_id=conversation_id and self._secrets.redact(conversation_id),
+            **self._clean(says),
         )
         # What an agent sends while it handles a message is caused by it: loops must show.
         if cause is not None and (parent := self._received.get(cause)):
@@ -218,21 +220,47 @@ class AgentServices:
             message = message.model_copy(update={"header": header})
         return await self._send(message)
 
-    async def _answer(self, says: _Answer) -> str:
+    async def _answer(self, says: args.Answer) -> str:
         parent = self._parent(says.parent_id)
         message = parent.answer(
             sender=f"agent:{self._agent_id}",
             type=says.type,
             topic=says.topic,
-            content=says.content,
-            data=says.data,
-            metadata=says.metadata,
+            **self._clean(says),
         )
+        msg_id = await self._send(message)
         if _is_said(message):
             self.answered.add(says.parent_id)
-        return await self._send(message)
+        return msg_id
+
+    async def _pose(self, pose: args.Pose, cause: UUID | None) -> str:
+        says = args.Publish(
+            recipient=CREW,
+            topic=Topic.VISUAL_POSE,
+            type=MessageType.SUBJECTIVE,
+            priority=Priority.P3,
+            content=pose.name,
+            data={},
+            metadata=Metadata(),
+            conversation_id=None,
+        )
+        return await self._publish(says, cause)
+
+    def _clean(self, says: args.Says) -> dict[str, Any]:
+        """Return what an agent says, without secrets: others read it, and it is kept."""
+        hint = says.metadata.pose_hint
+        metadata = says.metadata.model_copy(
+            update={"pose_hint": hint and self._secrets.redact(hint)}
+        )
+        return {
+            "content": self._secrets.redact(says.content),
+            "data": self._secrets.redact_json(says.data),
+            "metadata": metadata,
+        }
 
     async def _send(self, message: Message) -> str:
+        if message.header.type is not MessageType.STREAM and not self._messages.take():
+            raise _too_often(f"more than {self._rate:,} messages a second")
         if _is_said(message):
             await self._memory.record(message)
         await self._bus.publish(message)
@@ -244,7 +272,7 @@ class AgentServices:
             raise AgentFailed(f"{self._agent_id} did not receive a message {msg_id}")
         return parent
 
-    async def _recent(self, wanted: _Recent) -> list[Recollection]:
+    async def _recent(self, wanted: args.Recent) -> list[Recollection]:
         limit = self._limits.recent_turns if wanted.limit is None else wanted.limit
         if limit == 0:
             return []
@@ -252,18 +280,61 @@ class AgentServices:
             self._agent_id, conversation_id=wanted.conversation_id, limit=limit
         )
 
-    async def _recall(self, wanted: _Recall) -> list[Recollection]:
+    async def _recall(self, wanted: args.Recall) -> list[Recollection]:
+        if wanted.shared:
+            self._require("memory.shared")
         limit = self._limits.recall_results if wanted.limit is None else wanted.limit
         if limit == 0:
             return []
         return await self._memory.recall(
-            self._agent_id, wanted.query, limit=limit, exclude=wanted.exclude
+            self._agent_id,
+            wanted.query,
+            limit=limit,
+            exclude=wanted.exclude,
+            shared=wanted.shared,
         )
 
-    async def _call_tools(self, wanted: _CallTools) -> list[ToolResult]:
-        self._require("home.act")
+    async def _call_tools(self, wanted: args.CallTools) -> list[ToolResult]:
         turn = self._parent(wanted.parent_id)
-        return await self._home.call_tools(self._agent_id, turn, wanted.calls)
+        offered = _offered(turn)
+        decided = [self._decide(call, offered) for call in wanted.calls]
+        refusals = [each for each in decided if isinstance(each, Refusal)]
+        if len(refusals) == len(decided) and all(each.is_whole for each in refusals):
+            raise self._denied(each.permission for each in refusals)
+        allowed = [each for each in decided if isinstance(each, ToolCall)]
+        made = await self._home.call_tools(self._agent_id, turn, allowed) if allowed else []
+        results = iter(made)
+        return [
+            ToolResult(id=call.id, name=call.name, error=each.error)
+            if isinstance(each, Refusal)
+            else next(results)
+            for call, each in zip(wanted.calls, decided, strict=True)
+        ]
+
+    def _decide(self, call: ToolCall, offered: Sequence[ToolSpec]) -> ToolCall | Refusal:
+        # Masked, it would act on something else; in clear, Home Assistant would show and keep it.
+        if self._secrets.holds_secret([call.id, call.name, call.arguments]):
+            error = "a secret must not be given to a tool of Home Assistant"
+            return Refusal(permission="", is_whole=False, error=error)
+        return decide(call, self._permissions, offered)
+
+
+def _offered(message: Message) -> list[ToolSpec]:
+    """Return the tools that came with a message."""
+    if message.header.topic is not Topic.USER_UTTERANCE:
+        return []
+    try:
+        return Utterance.of(message).tools
+    except ValidationError:
+        return []  # and no turn: the agent will say so
+
+
+def _too_often(what: str) -> RateLimited:
+    return RateLimited(
+        what,
+        where="agents.limits.messages_per_second",
+        hint="Do it less often, or raise the limit in system.yaml.",
+    )
 
 
 def _is_said(message: Message) -> bool:
@@ -286,10 +357,8 @@ def _without_request(message: Message) -> Message:
         for key, value in message.payload.data.items()
         if key not in ("tools", "instructions", "history")
     }
+    return _with_data(message, data)
+
+
+def _with_data(message: Message, data: dict[str, Any]) -> Message:
     return message.model_copy(update={"payload": message.payload.model_copy(update={"data": data})})
-
-
-def _wrong_arguments(method: str, err: ValidationError) -> HairemError:
-    first = err.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    return AgentFailed(f"ctx.{method}: {key}: {first['msg']}")

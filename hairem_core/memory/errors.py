@@ -9,3 +9,9 @@ class MemoryUnavailable(HairemError):
     """The store cannot be opened, or does not answer."""
 
     code: ClassVar[str] = "memory_unavailable"
+
+
+class StateFull(HairemError):
+    """An agent keeps as many values as it may."""
+
+    code: ClassVar[str] = "state_full"

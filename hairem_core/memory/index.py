@@ -83,12 +83,12 @@ class RecallIndex:
         await asyncio.shield(task)
 
     async def search(
-        self, agent_id: str, text: str, *, limit: int, exclude: Collection[UUID] = ()
+        self, agent_id: str | None, text: str, *, limit: int, exclude: Collection[UUID] = ()
     ) -> list[tuple[UUID, float]]:
         """Return ids of the agent's events that share words with `text`, best first, with scores.
 
-        Of those that one speaker said in the same words, only the latest. Nothing when no word of
-        `text` says anything.
+        With None, of every agent's events. Of those that one speaker said in the same words, only
+        the latest. Nothing when no word of `text` says anything.
         """
         query = self._query(agent_id, text)
         if query is None or limit <= 0:
@@ -135,7 +135,7 @@ class RecallIndex:
         self._writer.commit()
         self._index.reload()
 
-    def _query(self, agent_id: str, text: str) -> Query | None:
+    def _query(self, agent_id: str | None, text: str) -> Query | None:
         """Return: the agent's, and any of the words, the better of the two languages counting."""
         by_language = []
         for language, each in self._analyzers.items():
@@ -148,13 +148,13 @@ class RecallIndex:
                 by_language.append(Query.boolean_query(terms))
         if not by_language:
             return None
+        matching = Query.disjunction_max_query(by_language, _TIE)
+        if agent_id is None:
+            return matching
         mine = Query.term_query(self._schema, "agent", agent_id, "basic")
+        # Whose it is must hold, and must not count.
         return Query.boolean_query(
-            [
-                # Whose it is must hold, and must not count.
-                (Occur.Must, Query.const_score_query(mine, 0.0)),
-                (Occur.Must, Query.disjunction_max_query(by_language, _TIE)),
-            ]
+            [(Occur.Must, Query.const_score_query(mine, 0.0)), (Occur.Must, matching)]
         )
 
     def _search(
@@ -180,8 +180,11 @@ class RecallIndex:
             window *= 4
 
 
-def _concerns(entries: Iterable[Entry], agent_id: str, exclude: Collection[UUID]) -> bool:
-    return any(agent_id in each.agents and each.event_id not in exclude for each in entries)
+def _concerns(entries: Iterable[Entry], agent_id: str | None, exclude: Collection[UUID]) -> bool:
+    return any(
+        (agent_id is None or agent_id in each.agents) and each.event_id not in exclude
+        for each in entries
+    )
 
 
 def _fingerprint(entry: Entry) -> str:

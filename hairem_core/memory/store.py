@@ -9,6 +9,7 @@ from uuid import UUID
 from surrealdb import RecordID
 
 from hairem_core.memory.database import Database
+from hairem_core.memory.errors import StateFull
 from hairem_core.memory.index import Entry, RecallIndex
 from hairem_core.memory.recent import RecentTurns
 from hairem_core.memory.rows import FIELDS, recollection, storable, to_row
@@ -36,6 +37,8 @@ class MemoryStore:
         # SurrealDB lets concurrent writes conflict rather than wait: here they queue.
         self._writing = asyncio.Lock()
         self._under_way: set[asyncio.Task[bool]] = set()
+        self._state_keys: dict[str, set[str]] = {}
+        """By agent, of those that set a value since the store was opened."""
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -91,14 +94,23 @@ class MemoryStore:
         return [recollection(row, agent_id) for row in reversed(rows)]
 
     async def recall(
-        self, agent_id: str, query: str, *, limit: int, exclude: Collection[UUID] = ()
+        self,
+        agent_id: str,
+        query: str,
+        *,
+        limit: int,
+        exclude: Collection[UUID] = (),
+        shared: bool = False,
     ) -> list[Recollection]:
         """Return what an agent heard or said that shares words with `query`, best first.
 
-        Only its own events; `score` is BM25's. What was said in the same words counts once, the
-        latest time. Raises MemoryUnavailable.
+        Only its own events, or with `shared` those of every agent, as `agent_id` sees them: what
+        another agent said is not its own word. `score` is BM25's. What was said in the same words
+        counts once, the latest time. Raises MemoryUnavailable.
         """
-        hits = await self._index.search(agent_id, query, limit=limit, exclude=exclude)
+        hits = await self._index.search(
+            None if shared else agent_id, query, limit=limit, exclude=exclude
+        )
         if not hits:
             return []
         rows = await self._database.query(
@@ -106,7 +118,7 @@ class MemoryStore:
             {"ids": [RecordID("raw_event", event_id) for event_id, _ in hits]},
         )
         # The index says what was found; whose it is, the store says once more.
-        by_id = {row["id"].id: row for row in rows if agent_id in row["agents"]}
+        by_id = {row["id"].id: row for row in rows if shared or agent_id in row["agents"]}
         return [
             recollection(by_id[event_id], agent_id, score=score)
             for event_id, score in hits
@@ -120,20 +132,31 @@ class MemoryStore:
         )
         return json.loads(rows[0]) if rows else None
 
-    async def set_state(self, agent_id: str, key: str, value: Any) -> None:
+    async def set_state(
+        self, agent_id: str, key: str, value: Any, *, max_keys: int | None = None
+    ) -> None:
         """Keep a JSON value under a key of an agent's; None deletes it.
 
-        Raises ValueError or TypeError for a value that is not JSON, and MemoryUnavailable.
+        Raises ValueError or TypeError for a value that is not JSON, StateFull when the agent has
+        `max_keys` others already, and MemoryUnavailable.
         """
         record = RecordID("agent_state", [agent_id, key])
         async with self._writing:
+            keys = await self._keys_of(agent_id)
             if value is None:
                 await self._database.write("DELETE $id RETURN NONE", {"id": record})
+                keys.discard(key)
                 return
+            if max_keys is not None and key not in keys and len(keys) >= max_keys:
+                raise StateFull(
+                    f"{agent_id} keeps {len(keys):,} values already, as many as it may",
+                    hint="Keep several in one value, or remove some by setting them to None.",
+                )
             text = json.dumps(value, ensure_ascii=False, allow_nan=False)
             await self._database.write(
                 "UPSERT $id CONTENT { value: $value } RETURN NONE", {"id": record, "value": text}
             )
+            keys.add(key)
 
     async def statistics(self) -> dict[str, Any]:
         """Return how many events there are, which engine keeps them, and how recall works."""
@@ -151,6 +174,17 @@ class MemoryStore:
             await asyncio.wait(self._under_way)
         await self._index.close()
         await self._database.close()
+
+    async def _keys_of(self, agent_id: str) -> set[str]:
+        """Return the keys under which an agent keeps values; only this process changes them."""
+        if agent_id not in self._state_keys:
+            # A range over ids is a seek: between NONE and an array lies every text.
+            keys = await self._database.query(
+                "SELECT VALUE record::id(id)[1] FROM agent_state:[$agent, NONE]..[$agent, []]",
+                {"agent": agent_id},
+            )
+            self._state_keys[agent_id] = set(keys)
+        return self._state_keys[agent_id]
 
     async def _insert(self, message: Message) -> bool:
         row = to_row(message)

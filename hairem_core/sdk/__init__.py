@@ -3,7 +3,14 @@
 from hairem_core.sdk.agent import BaseAgent
 from hairem_core.sdk.chat import ChatMessage, ChatRequest, Delta, ToolCall, ToolResult, ToolSpec
 from hairem_core.sdk.context import AgentContext
-from hairem_core.sdk.errors import AgentError, PermissionDenied, RemoteError, ToolError
+from hairem_core.sdk.errors import (
+    AgentError,
+    PermissionDenied,
+    RemoteError,
+    SecretMissing,
+    ToolDefinitionError,
+    ToolError,
+)
 from hairem_core.sdk.message import (
     CREW,
     Header,
@@ -16,7 +23,7 @@ from hairem_core.sdk.message import (
 )
 from hairem_core.sdk.persona import Persona
 from hairem_core.sdk.recollection import Recollection
-from hairem_core.sdk.tools import tool
+from hairem_core.sdk.tools import Toolbox, tool
 from hairem_core.sdk.turn import Turn
 from hairem_core.sdk.utterance import Device, Utterance
 
@@ -39,10 +46,13 @@ __all__ = [
     "Priority",
     "Recollection",
     "RemoteError",
+    "SecretMissing",
     "ToolCall",
+    "ToolDefinitionError",
     "ToolError",
     "ToolResult",
     "ToolSpec",
+    "Toolbox",
     "Topic",
     "Turn",
     "Utterance",

@@ -17,13 +17,23 @@ class BaseAgent:
         self.toolbox = Toolbox(self)
 
     async def setup(self) -> None:
-        """Run once before the first message; start background work here with `ctx.spawn_task`."""
+        """Run once before the first message; start background work here with `ctx.spawn_task`.
+
+        What is spawned here begins when this returned and the agent is live. An exception keeps the
+        agent from starting, and so does taking longer than `agents.start_timeout`.
+        """
 
     async def teardown(self) -> None:
-        """Run once after the last message."""
+        """Run once after the last message, when the tasks of `ctx.spawn_task` have ended.
+
+        `ctx` still works. It is cut after `agents.teardown_timeout`, and not run after a crash.
+        """
 
     async def on_message(self, message: Message) -> None:
-        """Handle one message. One that returns is never delivered again; one that raises is."""
+        """Handle one message: by itself, utterances go to `on_utterance`, the rest is ignored.
+
+        One that returns is never delivered again; one that raises is, except for utterances.
+        """
         if message.header.topic is Topic.USER_UTTERANCE:
             await self.on_utterance(message)
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Collection, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -55,9 +56,18 @@ class MemoryAccess(Protocol):
         ...
 
     async def recall(
-        self, query: str, *, limit: int | None = None, exclude: Collection[UUID] = ()
+        self,
+        query: str,
+        *,
+        limit: int | None = None,
+        exclude: Collection[UUID] = (),
+        shared: bool = False,
     ) -> list[Recollection]:
-        """Return what fits `query`, best first."""
+        """Return what fits `query`, best first.
+
+        With `shared` also what others of the crew share, which needs permission `memory.shared`.
+        Raises PermissionDenied.
+        """
         ...
 
 
@@ -73,12 +83,28 @@ class LlmAccess(Protocol):
 
 
 class HomeAccess(Protocol):
-    """What only Home Assistant may do. Needs permission `home.act`."""
+    """What only Home Assistant may do, with the rights of the person who spoke.
+
+    Tools that only read need permission `home.read`, those that act `home.act`; with
+    `home.act: [light]` they reach entities of that domain alone.
+    """
 
     async def call_tools(self, message: Message, calls: Sequence[ToolCall]) -> list[ToolResult]:
         """Have the speaker's client execute `calls`, tools that came with `message`.
 
-        Raises RemoteError `tool_timeout` when nobody executes them, PermissionDenied.
+        Returns a receipt for each call, in their order: `data`, or an `error` in words. Raises
+        RemoteError `tool_timeout` when nobody executes them, PermissionDenied.
+        """
+        ...
+
+
+class VisualAccess(Protocol):
+    """How the agent looks."""
+
+    async def pose(self, name: str) -> UUID:
+        """Tell the house, with a `visual.pose` message, which pose to show this agent in.
+
+        Returns the `msg_id`. `name` is a word of the author's choice, such as `happy`.
         """
         ...
 
@@ -96,12 +122,17 @@ class StateAccess(Protocol):
 
 
 class TaskSpawner(Protocol):
-    """Starts background work that ends with the agent."""
+    """The Task Nursery: starts background work that ends with the agent."""
 
     def __call__(
         self, coroutine: Coroutine[Any, Any, Any], *, name: str | None = None
     ) -> asyncio.Task[Any]:
-        """Run `coroutine` in the background; its failure is logged, its end is the agent's."""
+        """Run `coroutine` in the background and return its task.
+
+        What is spawned in `setup()` begins when the agent goes live: while a new version is being
+        tried, the old one's tasks still run, and an event must not be answered by both. A failure
+        is logged and counted; on unload the task is cancelled.
+        """
         ...
 
 
@@ -113,10 +144,17 @@ class AgentContext:
     bus: BusAccess
     memory: MemoryAccess
     llm: LlmAccess
-    home: HomeAccess
+    ha: HomeAccess
+    visual: VisualAccess
     state: StateAccess
     logger: logging.Logger
     spawn_task: TaskSpawner
+    config: Mapping[str, Any]
+    """The manifest's `config`."""
+    secrets: Mapping[str, str]
+    """The secrets that have a value, by their names in the manifest."""
+    folder: Path
+    """The bundle's files, for reading only: `ctx.folder / "assets/avatar.png"`."""
 
     @property
     def agent_id(self) -> str:

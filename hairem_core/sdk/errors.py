@@ -27,3 +27,15 @@ class ToolError(AgentError):
     """A tool could not be used; the text is for the model, which may try otherwise."""
 
     code = "tool"
+
+
+class ToolDefinitionError(AgentError, TypeError):
+    """A method with `@tool` cannot be described to a model."""
+
+    code = "tool_definition"
+
+
+class SecretMissing(AgentError, KeyError):
+    """`ctx.secrets` has no value under this name."""
+
+    code = "secret_missing"

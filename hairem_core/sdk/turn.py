@@ -45,7 +45,9 @@ class Turn:
         Raises RemoteError when the model fails, AgentError when it never stops calling tools.
         """
         messages = await self.prompt(extra_instructions)
-        tools = [*self._toolbox.specs, *self.utterance.tools]
+        # A model may not be offered two tools of one name: the agent's own is the one.
+        outside = [each for each in self.utterance.tools if each.name not in self._toolbox]
+        tools = [*self._toolbox.specs, *outside]
         for _ in range(MAX_TOOL_ROUNDS + 1):
             text, calls = await self._ask_model(messages, tools)
             if text.strip():
@@ -120,12 +122,23 @@ class Turn:
 
     async def _use_tools(self, calls: list[ToolCall]) -> list[ToolResult]:
         results = {
-            call.id: await self._toolbox.call(call) for call in calls if call.name in self._toolbox
+            call.id: await self._use_own_tool(call) for call in calls if call.name in self._toolbox
         }
         if outside := [call for call in calls if call.id not in results]:
-            for result in await self._ctx.home.call_tools(self._message, outside):
+            for result in await self._ctx.ha.call_tools(self._message, outside):
                 results[result.id] = result
         return [results[call.id] for call in calls]
+
+    async def _use_own_tool(self, call: ToolCall) -> ToolResult:
+        """Return what one of the agent's own tools did, and tell the house, as clients do."""
+        result = await self._toolbox.call(call)
+        await self._ctx.bus.answer(
+            self._message,
+            topic=Topic.TOOL_RECEIPT,
+            type=MessageType.RAW,
+            data={"results": [result.model_dump(mode="json")]},
+        )
+        return result
 
     async def _finish(self) -> str:
         text = " ".join(self._said)

@@ -226,7 +226,7 @@ async def test_an_agent_that_says_nothing_is_an_error(agents: Path, tmp_path: Pa
             ),
             "llm",
         ),
-        ("await self.ctx.home.call_tools(message, [ToolCall(id='1', name='x')])", "home.act"),
+        ("await self.ctx.ha.call_tools(message, [ToolCall(id='1', name='x')])", "home.act"),
     ],
 )
 async def test_what_the_manifest_does_not_permit_names_the_line_to_add(

@@ -58,7 +58,7 @@ def test_no_manifest_is_an_error(agents: Path) -> None:
         ("name: ' x'", ":1: name: a name is printable"),
         ('name: "a\\0b"', ":1: name: a name is printable"),
         ("description: {xx: y}", ":1: description.xx.[key]: input should be 'en' or 'fr'"),
-        ("permissions: [fly]", ":1: permissions.0: input should be 'llm' or 'home.act'"),
+        ("permissions: [fly]", ":1: permissions: there is no permission 'fly'; there are llm, "),
         ("bogus: 1", ":1: bogus: there is no such key"),
         ("languages: [xx]", ":1: languages.0: input should be 'en' or 'fr'"),
         ("\tid: x", ":1: a tab"),

@@ -35,6 +35,11 @@ class Subscribe(_Command):
     type: Literal["agents/subscribe"]
 
 
+class Reload(_Command):
+    type: Literal["agents/reload"]
+    agent_id: str
+
+
 class Unsubscribe(_Command):
     type: Literal["unsubscribe"]
     subscription: int
@@ -106,12 +111,12 @@ class Cancel(_Command):
     turn: int
 
 
-type Command = Ping | Subscribe | Unsubscribe | Converse | ToolResults | Cancel
+type Command = Ping | Subscribe | Reload | Unsubscribe | Converse | ToolResults | Cancel
 
 AUTH: TypeAdapter[Auth] = TypeAdapter(Auth)
 COMMAND: TypeAdapter[Command] = TypeAdapter(
     Annotated[
-        Ping | Subscribe | Unsubscribe | Converse | ToolResults | Cancel,
+        Ping | Subscribe | Reload | Unsubscribe | Converse | ToolResults | Cancel,
         Field(discriminator="type"),
     ]
 )

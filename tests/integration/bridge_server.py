@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import NAMESPACE_DNS, uuid5
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import ValidationError
@@ -24,6 +25,7 @@ from tests.integration.bridge_frames import (
     Command,
     Converse,
     Ping,
+    Reload,
     Subscribe,
     ToolResult,
     ToolResults,
@@ -35,11 +37,30 @@ TOKEN = "hairem_test"
 SERVER_ID = "0199a0c4-6d5e-7a3b-8c1d-2f4e6a8b0c1d"
 
 
+def uuid_of(name: str) -> str:
+    """Return a UUID that is always the same for a name."""
+    return str(uuid5(NAMESPACE_DNS, name))
+
+
+def finding(what: str = "the key `name` is missing", **changes: Any) -> dict[str, Any]:
+    """Return what the Gatekeeper found, as the bridge describes it."""
+    return {
+        "step": "manifest",
+        "rule": "missing-key",
+        "file": "manifest.yaml",
+        "line": 3,
+        "what": what,
+        "hint": "Add it.",
+        "severity": "error",
+        **changes,
+    }
+
+
 def agent(agent_id: str, **changes: Any) -> dict[str, Any]:
     """Return an agent as the bridge describes it."""
     return {
         "id": agent_id,
-        "uuid": f"00000000-0000-5000-8000-{abs(hash(agent_id)) % 10**12:012d}",
+        "uuid": uuid_of(agent_id),
         "name": agent_id.capitalize(),
         "description": {"en": "An agent.", "fr": "Un agent."},
         "version": "0.1.0",
@@ -49,6 +70,13 @@ def agent(agent_id: str, **changes: Any) -> dict[str, Any]:
         "reason": None,
         "generation": 1,
         "restarts": 0,
+        "enabled": True,
+        "folder_hash": "5e" * 32,
+        "running_hash": "5e" * 32,
+        "drift": False,
+        "findings": [],
+        "progress": None,
+        "last_error": None,
         **changes,
     }
 
@@ -174,6 +202,15 @@ class Connection:
                     await self.agents_event(
                         {"kind": "snapshot", "agents": list(self.server.agents.values())}
                     )
+            case Reload(agent_id=agent_id):
+                known = self.server.agents.get(agent_id)
+                if known is None:
+                    await self.refuse(command.id, "unknown_agent", "There is no such agent.")
+                    return
+                await self.server.set_agent(
+                    known | {"state": "live", "reason": None, "generation": known["generation"] + 1}
+                )
+                await self.succeed(command)
             case Unsubscribe():
                 self.subscription = None
                 await self.succeed(command)

@@ -14,8 +14,10 @@ from homeassistant.core import Context, HomeAssistant
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.hairem import crew
 from custom_components.hairem.client import BridgeClient
 from custom_components.hairem.const import DOMAIN
+from custom_components.hairem.migration import MINOR_VERSION
 from tests.integration.bridge_server import SERVER_ID, TOKEN, BridgeServer
 
 HERE = Path(__file__).parent
@@ -84,6 +86,7 @@ def entry(hass: HomeAssistant, bridge: BridgeServer) -> MockConfigEntry:
         domain=DOMAIN,
         title="Maison",
         unique_id=SERVER_ID,
+        minor_version=MINOR_VERSION,
         data={CONF_HOST: "127.0.0.1", CONF_PORT: bridge.port, CONF_TOKEN: TOKEN},
         options={CONF_LLM_HASS_API: ["assist"]},
     )
@@ -99,6 +102,12 @@ async def loaded(hass: HomeAssistant, entry: MockConfigEntry) -> AsyncGenerator[
     yield entry
     if entry.state is ConfigEntryState.LOADED:
         assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the devices of agents that left go almost at once."""
+    monkeypatch.setattr(crew, "GRACE", 0.02)
 
 
 type Ask = Callable[..., Coroutine[Any, Any, ConversationResult]]

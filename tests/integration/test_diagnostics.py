@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.hairem.diagnostics import async_get_config_entry_diagnostics
-from tests.integration.bridge_server import SERVER_ID, TOKEN, BridgeServer
+from tests.integration.bridge_server import SERVER_ID, TOKEN, BridgeServer, agent, finding
 from tests.integration.conftest import eventually
 
 PROMPT = "Anna's birthday is in May."
@@ -40,6 +40,19 @@ async def test_diagnostics(
         "last_error": None,
     }
     assert [agent["id"] for agent in found["agents"]] == ["renarde", "electra"]
+
+
+async def test_diagnostics_say_what_is_wrong_with_an_agent(
+    hass: HomeAssistant, bridge: BridgeServer, loaded: MockConfigEntry
+) -> None:
+    await bridge.set_agent(
+        agent("electra", findings=[finding()], drift=True, last_error="ValueError: no such light")
+    )
+    coordinator = loaded.runtime_data.coordinator
+    await eventually(lambda: coordinator.agents["electra"].drift)
+    found = json.loads(json.dumps(await async_get_config_entry_diagnostics(hass, loaded)))
+    assert found["agents"][1]["findings"] == [finding()]
+    assert found["agents"][1]["last_error"] == "ValueError: no such light"
 
 
 async def test_diagnostics_of_an_outage(

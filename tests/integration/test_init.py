@@ -24,7 +24,7 @@ from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.hairem import coordinator as coordinator_module
 from custom_components.hairem.const import DOMAIN
-from tests.integration.bridge_server import SERVER_ID, BridgeServer, agent
+from tests.integration.bridge_server import SERVER_ID, BridgeServer, agent, uuid_of
 from tests.integration.conftest import eventually
 
 
@@ -57,11 +57,11 @@ async def test_one_device_and_one_entity_per_agent(
     assert renarde.name == "Renarde"
     assert renarde.sw_version == "0.1.0"
     assert renarde.entry_type is dr.DeviceEntryType.SERVICE
-    assert renarde.identifiers == {(DOMAIN, f"{SERVER_ID}_renarde")}
+    assert renarde.identifiers == {(DOMAIN, f"{SERVER_ID}_{uuid_of('renarde')}")}
     entity = er.async_get(hass).async_get("conversation.renarde")
     assert entity is not None
     assert entity.device_id == renarde.id
-    assert entity.unique_id == f"{SERVER_ID}_renarde"
+    assert entity.unique_id == f"{SERVER_ID}_{uuid_of('renarde')}"
 
 
 async def test_unloading_and_loading_again(
@@ -190,6 +190,7 @@ async def test_an_agent_appears(
     assert devices(hass, loaded)["alfred"].name == "Alfred P."
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_an_agent_vanishes_and_comes_back(
     hass: HomeAssistant, bridge: BridgeServer, loaded: MockConfigEntry
 ) -> None:
@@ -202,6 +203,7 @@ async def test_an_agent_vanishes_and_comes_back(
         await eventually(lambda: state(hass, "conversation.electra") == STATE_UNKNOWN)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_an_agent_that_leaves_as_it_comes_leaves_nothing_behind(
     hass: HomeAssistant, bridge: BridgeServer, loaded: MockConfigEntry
 ) -> None:
@@ -212,6 +214,7 @@ async def test_an_agent_that_leaves_as_it_comes_leaves_nothing_behind(
         await bridge.remove_agent("dieu")
     await bridge.set_agent(agent("last"))
     await eventually(lambda: state(hass, "conversation.last") == STATE_UNKNOWN)
+    await eventually(lambda: len(loaded.runtime_data.coordinator.crew.known) == 3)
     await hass.async_block_till_done()
     assert set(devices(hass, loaded)) == {"renarde", "electra", "last"}
     assert {found.entity_id for found in hass.states.async_all("conversation")} == {
@@ -222,6 +225,7 @@ async def test_an_agent_that_leaves_as_it_comes_leaves_nothing_behind(
     }
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_an_agent_that_leaves_while_its_entity_is_made(
     hass: HomeAssistant,
     bridge: BridgeServer,
@@ -234,7 +238,7 @@ async def test_an_agent_that_leaves_while_its_entity_is_made(
 
     async def slowly(platform: EntityPlatform, *entities: Any, **details: Any) -> None:
         await bridge.remove_agent("alfred")
-        await eventually(lambda: "alfred" not in coordinator.agents)
+        await eventually(lambda: not coordinator.crew.known & {uuid_of("alfred")})
         await add(platform, *entities, **details)
         added.set()
 
@@ -274,6 +278,7 @@ async def test_an_agent_changes(
     await eventually(lambda: features() == 0)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_the_core_goes_and_comes_back(
     hass: HomeAssistant,
     bridge: BridgeServer,
@@ -292,7 +297,7 @@ async def test_the_core_goes_and_comes_back(
     assert time.monotonic() - back < 1
     # Who left meanwhile is gone, who came is there.
     await eventually(lambda: state(hass, "conversation.alfred") == STATE_UNKNOWN)
-    assert state(hass, "conversation.electra") is None
+    await eventually(lambda: state(hass, "conversation.electra") is None)
     assert set(devices(hass, loaded)) == {"renarde", "alfred"}
     ours = [r.message for r in caplog.records if r.name == "custom_components.hairem"]
     assert sum("was lost" in message for message in ours) == 1

@@ -16,6 +16,7 @@ import pytest
 from homeassistant.util.yaml import load_yaml_dict
 from PIL import Image
 
+from custom_components.hairem import issues, repairs
 from custom_components.hairem.const import DOMAIN, LANGUAGES
 from custom_components.hairem.failures import FAILURES
 
@@ -88,7 +89,9 @@ def test_the_integration_stands_alone() -> None:
 def test_no_file_name_is_magic() -> None:
     """Home Assistant would take these for platforms, whatever they are meant to be."""
     names = {path.stem for path in INTEGRATION.glob("*.py")}
-    assert not names & {"llm", "trigger", "condition", "intent", "logbook", "repairs"}
+    assert not names & {"llm", "trigger", "condition", "intent", "logbook"}
+    # Except where that is what is meant.
+    assert callable(repairs.async_create_fix_flow)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -123,10 +126,20 @@ def test_every_exception_has_a_sentence() -> None:
 
 
 def test_every_issue_has_a_sentence() -> None:
+    strings = read("strings.json")["issues"]
+    assert {"core_outdated", "integration_outdated", *issues.SEVERITIES} == set(strings)
     source = (INTEGRATION / "__init__.py").read_text(encoding="utf-8")
-    assert {"core_outdated", "integration_outdated"} == set(read("strings.json")["issues"])
-    for key in read("strings.json")["issues"]:
-        assert f'"{key}"' in source
+    for key, sentences in strings.items():
+        assert key in issues.SEVERITIES or f'"{key}"' in source
+        # One that can be fixed is described in its flow.
+        assert set(sentences) == {"title", "fix_flow" if key == issues.FIXABLE else "description"}
+
+
+def test_every_step_and_end_of_the_fix_flow_has_a_sentence() -> None:
+    source = (INTEGRATION / "repairs.py").read_text(encoding="utf-8")
+    flow = read("strings.json")["issues"][issues.FIXABLE]["fix_flow"]
+    assert set(flow["step"]) == set(re.findall(r'step_id="(\w+)"', source))
+    assert set(flow["abort"]) == set(re.findall(r'reason="(\w+)"', source))
 
 
 def test_every_step_and_error_of_the_flows_has_a_sentence() -> None:

@@ -13,6 +13,7 @@ from custom_components.hairem.models import (
     Delta,
     Done,
     Failed,
+    Finding,
     Removed,
     Snapshot,
     Thinking,
@@ -24,7 +25,7 @@ from custom_components.hairem.models import (
     parse_hello,
     parse_turn_event,
 )
-from tests.integration.bridge_server import BridgeServer, agent
+from tests.integration.bridge_server import BridgeServer, agent, finding
 
 ERROR = {"code": "internal", "message": "Oh."}
 
@@ -78,6 +79,8 @@ def test_agents_events() -> None:
     assert isinstance(renarde, Agent)
     assert renarde.is_live
     assert renarde.may_act
+    assert renarde.is_established
+    assert renarde.errors == ()
     changed = parse_agents_event(
         {
             "kind": "changed",
@@ -87,7 +90,53 @@ def test_agents_events() -> None:
     assert isinstance(changed, Changed)
     assert not changed.agent.is_live
     assert not changed.agent.may_act
+    told = parse_agents_event(
+        {
+            "kind": "changed",
+            "agent": agent(
+                "renarde",
+                findings=[finding(), finding("a long name", severity="warning", line=None)],
+                running_hash=None,
+                progress="Installing requirements",
+            ),
+        }
+    )
+    assert isinstance(told, Changed)
+    assert [found.severity for found in told.agent.findings] == ["error", "warning"]
+    assert told.agent.errors == (
+        Finding(
+            step="manifest",
+            rule="missing-key",
+            file="manifest.yaml",
+            line=3,
+            what="the key `name` is missing",
+            hint="Add it.",
+            severity="error",
+        ),
+    )
+    assert told.agent.progress == "Installing requirements"
     assert parse_agents_event({"kind": "removed", "agent_id": "x"}) == Removed("x")
+
+
+@pytest.mark.parametrize(
+    ("state", "is_settled", "is_established"),
+    [
+        ("discovered", False, False),
+        ("vetting", False, False),
+        ("starting", False, False),
+        ("live", True, True),
+        ("draining", False, True),
+        ("stopped", True, True),
+        ("rejected", True, False),
+        ("quarantined", True, False),
+        ("crashed", False, False),
+    ],
+)
+def test_states(state: str, is_settled: bool, is_established: bool) -> None:
+    changed = parse_agents_event({"kind": "changed", "agent": agent("renarde", state=state)})
+    assert isinstance(changed, Changed)
+    assert changed.agent.is_settled is is_settled
+    assert changed.agent.is_established is is_established
 
 
 @pytest.mark.parametrize(
@@ -97,6 +146,10 @@ def test_agents_events() -> None:
         {"kind": "snapshot", "agents": [{"id": "renarde"}]},
         {"kind": "changed", "agent": agent("renarde", mood="fine")},
         {"kind": "changed", "agent": agent("renarde", restarts="none")},
+        {"kind": "changed", "agent": agent("renarde", enabled="yes")},
+        {"kind": "changed", "agent": agent("renarde", findings=["It is wrong."])},
+        {"kind": "changed", "agent": agent("renarde", findings=[finding(mood="fine")])},
+        {"kind": "changed", "agent": agent("renarde", findings=[finding(line="3")])},
         {"kind": "delta", "content": "Hi"},
     ],
 )

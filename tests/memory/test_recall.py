@@ -150,6 +150,32 @@ async def test_recording_and_recalling_at_once_do_not_hold_up_the_loop(store: Me
     assert longest < 0.25
 
 
+async def test_shared_recall_finds_what_was_said_to_every_agent(store: MemoryStore) -> None:
+    to_renarde = said("The cat is called Gaspard")
+    to_electra = said("The cat is called Gaspard too", to="agent:electra")
+    reply = answered(to_electra, "A cat called Gaspard, noted")
+    for message in (to_renarde, to_electra, reply):
+        await store.record(message)
+
+    own = await store.recall("renarde", "cat Gaspard", limit=5)
+    assert [each.event_id for each in own] == [to_renarde.header.msg_id]
+
+    shared = await store.recall("renarde", "cat Gaspard", limit=5, shared=True)
+    assert {each.event_id for each in shared} == {
+        each.header.msg_id for each in (to_renarde, to_electra, reply)
+    }
+    by_id = {each.event_id: each for each in shared}
+    other = by_id[reply.header.msg_id]
+    assert (other.speaker, other.role) == ("agent:electra", "user")
+
+    nobody = await store.recall("alfred", "cat Gaspard", limit=5)
+    assert nobody == []
+    rest = await store.recall(
+        "alfred", "cat Gaspard", limit=5, exclude=[reply.header.msg_id], shared=True
+    )
+    assert len(rest) == 2
+
+
 async def test_who_said_it_is_remembered_by_name(store: MemoryStore) -> None:
     said = Message.create(
         sender="user:5dbc97d4",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from surrealdb import AsyncSurreal, RecordID
 
-from hairem_core.memory.errors import MemoryUnavailable
+from hairem_core.memory.errors import MemoryUnavailable, StateFull
 from hairem_core.memory.store import MemoryStore
 from hairem_core.sdk.message import Message, MessageType, Topic
 from tests.memory.messages import answered, said
@@ -173,6 +173,28 @@ async def test_state_is_kept_by_agent_and_key(store: MemoryStore) -> None:
 
     with pytest.raises(TypeError):
         await store.set_state("renarde", "mood", object())
+
+
+async def test_an_agent_keeps_no_more_values_than_it_may(url: str) -> None:
+    store = await MemoryStore.open(url)
+    for agent in ("a", "ab", "b"):
+        for key in ("1", 'l\'\u00e9t\u00e9 "x"', "3"):
+            await store.set_state(agent, key, key, max_keys=3)
+    await store.close()
+    store = await MemoryStore.open(url)
+    try:
+        with pytest.raises(StateFull, match="a keeps 3 values already"):
+            await store.set_state("a", "4", 4, max_keys=3)
+        await store.set_state("a", "3", "new", max_keys=3)
+        await store.set_state("a", "1", None, max_keys=3)
+        await store.set_state("a", "4", 4, max_keys=3)
+        with pytest.raises(StateFull):
+            await store.set_state("a", "1", 1, max_keys=3)
+        assert await store.get_state("a", "3") == "new"
+        assert await store.get_state("a", "1") is None
+        assert await store.get_state("ab", "1") == "1"
+    finally:
+        await store.close()
 
 
 async def test_everything_is_there_after_reopening(url: str) -> None:

@@ -29,7 +29,7 @@ class CoreProcess:
     """One H-Core with its data in `folder`. The same port is taken again after a restart.
 
     `model_base` is the address of an OpenAI-compatible server; with None the offline brain answers,
-    or whatever `environment` names.
+    or whatever `environment` names. `extra_config` is added to its `system.yaml`.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class CoreProcess:
         *,
         model_base: str | None = None,
         environment: dict[str, str] | None = None,
+        extra_config: str = "",
     ) -> None:
         self.data = folder / "core"
         self.child = Child("H-Core", folder / "core.log")
@@ -47,7 +48,7 @@ class CoreProcess:
         self._environment = clean_environment() | (environment or {})
         folder.mkdir(parents=True, exist_ok=True)
         chat = _CHAT.format(base=model_base) if model_base else ""
-        self._config.write_text(_CONFIG + chat, encoding="utf-8")
+        self._config.write_text(_CONFIG + chat + extra_config, encoding="utf-8")
 
     @property
     def url(self) -> str:

@@ -1,6 +1,7 @@
 """A whole house: a real Home Assistant, a real H-Core, and the integration between them."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +16,8 @@ class House:
     """Starts both, adds the core to Home Assistant through its config flow, exposes the lights.
 
     The integration's token is made as a person would make it, with `hairem token new`.
+    `bundles` is a folder of agent bundles, and `names` the ids of the agents in them from the
+    start; unless given, they are those that ship.
     """
 
     def __init__(
@@ -27,12 +30,20 @@ class House:
         username: str = "anna",
         extra_config: str = "",
         port: int | None = None,
+        bundles: Path | None = None,
+        names: Sequence[str] = AGENTS,
     ) -> None:
-        self.core = CoreProcess(folder, model_base=model_base, environment=environment)
+        self.core = CoreProcess(
+            folder,
+            model_base=model_base,
+            environment=environment,
+            extra_config=f"agents:\n  folders: [{bundles}]\n" if bundles else "",
+        )
         self.home = HomeAssistant(folder / "home-assistant", extra_config=extra_config, port=port)
         self.token = ""
         self.agents: dict[str, str] = {}
         """The conversation entity of each agent, by the agent's id."""
+        self._names = names
         self._username, self._password = username, password
         self._pipelines: dict[tuple[str, str], str] = {}
 
@@ -78,7 +89,7 @@ class House:
     async def _start_core(self) -> None:
         await self.core.start()
         self.token = await asyncio.to_thread(self.core.token, "living-house")
-        await self.core.wait_for_agents(self.token, *AGENTS)
+        await self.core.wait_for_agents(self.token, *self._names)
 
     async def _start_home(self) -> None:
         await self.home.start()
@@ -88,6 +99,6 @@ class House:
 
     async def _join(self) -> None:
         await self.home.add_core(host=self.core.host, port=self.core.port, token=self.token)
-        self.agents = await self.home.agent_entities(*AGENTS)
+        self.agents = await self.home.agent_entities(*self._names)
         await self.home.expose(KITCHEN_LIGHT, LIVING_ROOM_LIGHT)
         await self.wait_until_back()

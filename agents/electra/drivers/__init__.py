@@ -1,0 +1,1 @@
+"""Electra's own ways into things: Home Assistant."""

@@ -1,0 +1,115 @@
+"""The folder that holds everything H-Core keeps."""
+
+import fcntl
+import os
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from hairem_core.errors import HairemError
+
+
+class DataFolderError(HairemError):
+    """The data folder cannot be used."""
+
+    code = "data_folder"
+
+
+class DataFolder:
+    """The folder that holds everything H-Core keeps, locked for one H-Core at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._lock: int | None = None
+
+    @property
+    def tokens(self) -> Path:
+        """The hashes of the clients' tokens."""
+        return self.path / "tokens.json"
+
+    @property
+    def command_token(self) -> Path:
+        """The token with which the `hairem` command on this machine speaks to the core."""
+        return self.path / "command.token"
+
+    @property
+    def address(self) -> Path:
+        """Where a running core listens: `host:port`."""
+        return self.path / "address"
+
+    @property
+    def bundles(self) -> Path:
+        """The snapshots of bundles that agents run from."""
+        return self.path / "bundles"
+
+    @property
+    def redis(self) -> Path:
+        """The private redis-server's folder."""
+        return self.path / "redis"
+
+    def lock(self) -> None:
+        """Create the folder and take it. Raises DataFolderError."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as err:
+            owner = (self.path / "lock").read_text().strip()
+            raise DataFolderError(
+                f"is in use by another H-Core (process {owner or 'unknown'})",
+                where=str(self.path),
+                hint="Stop that one, or give this one another folder with --data.",
+            ) from err
+        except (FileExistsError, NotADirectoryError) as err:
+            raise DataFolderError(
+                "cannot be used: it is, or lies in, a file",
+                where=str(self.path),
+                hint="Name a folder with --data.",
+            ) from err
+        except OSError as err:
+            raise DataFolderError(
+                f"cannot be used: {err.strerror}",
+                where=str(self.path),
+                hint="Give this user the right to write there, or choose another with --data.",
+            ) from err
+        os.truncate(self._lock, 0)
+        os.write(self._lock, f"{os.getpid()}\n".encode())
+
+    def open_to_agents(self) -> None:
+        """Let agents, where each has a user of its own, pass through to what is theirs.
+
+        They may pass (`x`), not look around (`r`); everything else in the folder is private.
+        """
+        agents = self.path / "agents"
+        for folder in (agents, self.bundles, self.path / "deps"):
+            folder.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() != 0:
+            return
+        for each in self.path.iterdir():
+            if each.is_dir() and not each.is_symlink():
+                each.chmod(0o700)
+        for folder in (self.path, agents, self.bundles, self.path / "deps"):
+            folder.chmod(0o711)
+
+    def unlock(self) -> None:
+        """Let the folder go."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def server_id(self) -> str:
+        """Return the UUID of this house, made at the first start."""
+        path = self.path / "server_id"
+        with suppress(OSError, ValueError):
+            return str(uuid.UUID(path.read_text().strip()))
+        server_id = str(uuid.uuid4())
+        write_private(path, server_id + "\n")
+        return server_id
+
+
+def write_private(path: Path, content: str) -> None:
+    """Replace a file, in one step, by one that only its owner can read."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.touch(mode=0o600)
+    temporary.write_text(content)
+    temporary.replace(path)

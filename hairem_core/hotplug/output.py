@@ -1,0 +1,92 @@
+"""What an agent says for the log: over its socket, and on its stdout and stderr."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from hairem_core.hotplug.log import AgentLog
+from hairem_core.hotplug.rates import TokenBucket
+
+_LONGEST_LINE = 16_384
+"""Characters."""
+_CHUNK = 65_536
+_TOLD_EVERY = 5.0
+"""Seconds between two lines that say how much was left out."""
+
+
+class AgentOutput:
+    """Brings an agent's words to H-Core's log and to its own, no more than its share of them.
+
+    One that says too much loses lines, and is not made to wait: that would change how it runs.
+    """
+
+    def __init__(
+        self,
+        agent_id: str,
+        log: AgentLog,
+        *,
+        kb_per_second: int,
+        redact: Callable[[str], str] = str,
+        snapshot: Path | None = None,
+    ) -> None:
+        self._logger = logging.getLogger(f"hairem.agent.{agent_id}")
+        self._log = log
+        self._bucket = TokenBucket(kb_per_second * 1024, kb_per_second * 4096)
+        self._redact = redact
+        self._snapshot = f"{snapshot}{os.sep}" if snapshot else None
+        self._left_out = 0
+        self._told_at = 0.0
+
+    def take(self, level: int, text: str) -> None:
+        """Log what the agent said, unless it has said too much."""
+        if self._bucket.take(len(text) + 1):
+            self._tell_left_out()
+            self.say(level, text)
+            return
+        self._left_out += 1
+        if time.monotonic() - self._told_at > _TOLD_EVERY:
+            self._tell_left_out()
+
+    def say(self, level: int, text: str) -> None:
+        """Log what H-Core has to say of the agent."""
+        text = text[:_LONGEST_LINE]
+        if self._snapshot:
+            text = text.replace(self._snapshot, "")
+        text = self._redact(text)
+        level = min(max(level, logging.DEBUG), logging.CRITICAL)
+        self._logger.log(level, "%s", text)
+        self._log.add(logging.getLevelName(level // 10 * 10), text)
+
+    async def read(self, descriptor: int) -> None:
+        """Read its stdout and stderr until they are closed."""
+        reader = asyncio.StreamReader(limit=2 * _CHUNK)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0)
+        )
+        rest = b""
+        try:
+            while chunk := await reader.read(_CHUNK):
+                *lines, rest = (rest + chunk).split(b"\n")
+                if len(rest) > _LONGEST_LINE:
+                    lines.append(rest)
+                    rest = b""
+                for line in lines:
+                    self.take(logging.INFO, line.decode(errors="replace"))
+                # A flood leaves the loop to others between two chunks.
+                await asyncio.sleep(0)
+            if rest:
+                self.take(logging.INFO, rest.decode(errors="replace"))
+        finally:
+            transport.close()
+
+    def _tell_left_out(self) -> None:
+        if self._left_out:
+            lines, self._left_out = self._left_out, 0
+            self._told_at = time.monotonic()
+            self.say(
+                logging.WARNING,
+                f"… {lines:,} lines left out: more than agents.limits.log_kb_per_second",
+            )
