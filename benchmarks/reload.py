@@ -114,6 +114,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--conversations", type=between(1, 64), default=4)
     parser.add_argument("--notes-per-second", type=between(1, 1_000), default=20)
     parser.add_argument("--pause-ms", type=between(0, 60_000), default=300)
+    parser.add_argument("--quiet-reloads", type=between(1, 1_000), default=20)
     parser.add_argument("--json", action="store_true", help="one JSON object on one line")
     options = parser.parse_args(arguments)
     publish_report(asyncio.run(_run(options)), as_json=options.json)
@@ -140,7 +141,21 @@ async def _run(options: argparse.Namespace) -> dict[str, Any]:
                     await asyncio.sleep(options.pause_ms / 1000)
             assert before is not None
             after = await _holdings(core)
-    return _report(options, live, answered, heard, before, after)
+            growth = await _memory_growth(core, agents / "subject", version, options.quiet_reloads)
+    return _report(options, live, answered, heard, before, after, growth)
+
+
+async def _memory_growth(core: Core, bundle: Path, version: int, reloads: int) -> float:
+    """Return the KiB of memory that a reload costs for good.
+
+    Without conversations: what is said is remembered, and that takes memory by right.
+    """
+    at_first = 0
+    for number in range(2 * reloads):
+        if number == reloads:
+            at_first = (await _holdings(core)).memory_bytes
+        await _reload(core, bundle, version + number + 1)
+    return ((await _holdings(core)).memory_bytes - at_first) / 1024 / reloads
 
 
 async def _reload(core: Core, bundle: Path, version: int) -> tuple[float, float]:
@@ -264,6 +279,7 @@ def _report(
     heard: dict[str, _Heard],
     before: _Holdings,
     after: _Holdings,
+    memory_growth: float,
 ) -> dict[str, Any]:
     kept = {
         name: getattr(after, name) - getattr(before, name)
@@ -282,9 +298,7 @@ def _report(
         "messages": sum(each.sent for each in subject),
         "neighbour_answer_p50_ms": round(median(heard["neighbour"].waits), 1),
         "neighbour_answer_p95_ms": round(percentile(heard["neighbour"].waits, 0.95), 1),
-        "memory_growth_kib_per_reload": round(
-            (after.memory_bytes - before.memory_bytes) / 1024 / options.reloads, 1
-        ),
+        "memory_growth_kib_per_reload": round(memory_growth, 1),
         "kept": kept,
         "failures": [text for each in heard.values() for text in each.failed][:5],
         "configuration": (

@@ -103,6 +103,10 @@ class Core:
         config, data, stack = self._config, self._data, self._stack
         data.lock()
         stack.callback(data.unlock)
+        hide = self._secrets.log_filter()
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(hide)
+            stack.callback(handler.removeFilter, hide)
         # The port first: it is what a second H-Core on this machine trips over.
         listener = _listen(config.api.host, config.api.port)
         stack.callback(listener.close)

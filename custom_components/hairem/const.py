@@ -12,7 +12,7 @@ DEFAULT_NAME: Final = "hAIrem"
 LANGUAGES: Final = ("en", "fr")
 """Those that `translations/` holds."""
 
-PERMISSION_ACT: Final = "home.act"
+PERMISSIONS_HOME: Final = frozenset({"home.act", "home.read"})
 """Without it in its manifest, an agent is offered no tool of the house."""
 
 MAX_TOOL_ROUNDS: Final = 10

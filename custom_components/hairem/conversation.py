@@ -63,7 +63,7 @@ class HairemConversationEntity(HairemEntity, conversation.ConversationEntity):
     @property
     def _llm_api_ids(self) -> list[str]:
         """Return whose tools the agent is offered."""
-        return self._options.get(CONF_LLM_HASS_API, []) if self.agent.may_act else []
+        return self._options.get(CONF_LLM_HASS_API, []) if self.agent.may_use_tools else []
 
     @callback
     @override

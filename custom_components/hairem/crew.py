@@ -6,7 +6,8 @@ H-Core tells of an agent that goes and one that comes, and only the UUID says th
 same.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -16,7 +17,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.event import async_call_later
 
 from .const import LOGGER
-from .device import agent_device_info, agent_identifier
+from .device import agent_device_info, agent_identifier, agent_uuid_of
 from .migration import async_migrate_to_uuids
 from .models import Agent
 
@@ -46,7 +47,7 @@ class Crew:
         self._leaving: dict[str, CALLBACK_TYPE] = {}
         """What ends the wait for an agent that left, by its UUID."""
         self._pending: set[str] = set()
-        """Ids of those who are no agents yet, or are kept from it: a device may wait for them."""
+        """Ids of those who are no agents yet, or are kept from it."""
         self._ambiguous: set[str] = set()
 
     @property
@@ -58,10 +59,9 @@ class Crew:
     def async_update(self, agents: Mapping[str, Agent]) -> None:
         """Take over who is there."""
         async_migrate_to_uuids(self._hass, self._entry, self._server_id, agents.values())
-        by_uuid = self._by_uuid(agents.values())
         members = {
             uuid: agent
-            for uuid, agent in by_uuid.items()
+            for uuid, agent in self._by_uuid(self._identified(agents.values())).items()
             if agent.is_established or uuid in self.known or self._has_device(uuid)
         }
         for uuid in self._leaving.keys() & members.keys():
@@ -78,13 +78,15 @@ class Crew:
         registry = dr.async_get(self._hass)
         wanted = {agent_identifier(self._server_id, uuid) for uuid in self.known}
         for device in dr.async_entries_for_config_entry(registry, self._entry.entry_id):
-            # A bundle whose manifest cannot be read has lost its UUID, but not for good.
+            # That of one who is kept from working may yet be known by the agent's id.
             if device.identifiers.isdisjoint(wanted) and device.model_id not in self._pending:
                 registry.async_remove_device(device.id)
         for agent in self.members.values():
-            registry.async_get_or_create(
-                config_entry_id=self._entry.entry_id, **agent_device_info(self._server_id, agent)
-            )
+            if agent.is_established:
+                registry.async_get_or_create(
+                    config_entry_id=self._entry.entry_id,
+                    **agent_device_info(self._server_id, agent),
+                )
 
     @callback
     def async_release(self, device: dr.AnyDeviceEntry) -> bool:
@@ -103,6 +105,27 @@ class Crew:
         for stop_waiting in self._leaving.values():
             stop_waiting()
         self._leaving.clear()
+
+    def _identified(self, agents: Collection[Agent]) -> list[Agent]:
+        """Return the agents under the UUIDs that their devices have.
+
+        A bundle whose manifest cannot be read has lost its agent's, but not for good; the id is
+        then the best guess at whose it was.
+        """
+        claimed = {agent.uuid for agent in agents}
+        uuids = {
+            device.model_id: uuid
+            for device in dr.async_entries_for_config_entry(
+                dr.async_get(self._hass), self._entry.entry_id
+            )
+            if (uuid := agent_uuid_of(self._server_id, device)) and uuid not in claimed
+        }
+        return [
+            replace(agent, uuid=uuids[agent.id])
+            if not agent.is_established and agent.id in uuids and not self._has_device(agent.uuid)
+            else agent
+            for agent in agents
+        ]
 
     def _by_uuid(self, agents: Iterable[Agent]) -> dict[str, Agent]:
         """Return the agents by UUID; where two claim one, who had it keeps it, else the first."""

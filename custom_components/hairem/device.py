@@ -4,7 +4,9 @@ A device is known by its agent's UUID, which is the agent's own and stays: names
 ids. Until 0.1 it was known by the id; `migration.py` sees to devices of that time.
 """
 
-from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
+from uuid import UUID
+
+from homeassistant.helpers.device_registry import DeviceEntry, DeviceEntryType, DeviceInfo
 
 from .const import DOMAIN
 from .models import Agent
@@ -24,9 +26,15 @@ def agent_identifier(server_id: str, key: str) -> tuple[str, str]:
 
 
 def agent_device_info(server_id: str, agent: Agent) -> DeviceInfo:
-    """Return an agent as a device."""
+    """Return an agent as a device.
+
+    One that does not work, as far as is known, takes nothing from what its device shows.
+    """
+    identifiers = {agent_identifier(server_id, agent.uuid)}
+    if not agent.is_established:
+        return DeviceInfo(identifiers=identifiers)
     return DeviceInfo(
-        identifiers={agent_identifier(server_id, agent.uuid)},
+        identifiers=identifiers,
         name=agent.name,
         manufacturer="hAIrem",
         model="Agent",
@@ -34,3 +42,17 @@ def agent_device_info(server_id: str, agent: Agent) -> DeviceInfo:
         sw_version=agent.version,
         entry_type=DeviceEntryType.SERVICE,
     )
+
+
+def agent_uuid_of(server_id: str, device: DeviceEntry) -> str | None:
+    """Return the UUID of the agent whose device it is, None where it is not known by one."""
+    prefix = agent_unique_id(server_id, "")
+    for domain, value in device.identifiers:
+        if domain == DOMAIN and value.startswith(prefix):
+            key = value.removeprefix(prefix)
+            try:
+                UUID(key)
+            except ValueError:
+                continue
+            return key
+    return None

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import probatio
 
-from .const import PERMISSION_ACT
+from .const import PERMISSIONS_HOME
 from .errors import InvalidFrame
 
 SCHEMA_VERSION: Final = 1
@@ -72,7 +72,10 @@ class Agent:
     @property
     def is_settled(self) -> bool:
         """Return whether it stays as it is until someone, or something, does something."""
-        return self.state in {"live", "stopped", "rejected", "quarantined"}
+        is_being_replaced = self.drift and not self.errors
+        return self.state in {"stopped", "rejected", "quarantined"} or (
+            self.is_live and not is_being_replaced
+        )
 
     @property
     def is_established(self) -> bool:
@@ -85,9 +88,12 @@ class Agent:
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
     @property
-    def may_act(self) -> bool:
-        """Return whether its manifest lets it use the tools of the house."""
-        return PERMISSION_ACT in self.permissions
+    def may_use_tools(self) -> bool:
+        """Return whether its manifest lets it use tools of the house, to read or to act.
+
+        Which ones is H-Core's to decide, call by call.
+        """
+        return not PERMISSIONS_HOME.isdisjoint(self.permissions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,16 +263,18 @@ def _print_line(event: dict[str, Any], as_json: bool) -> None:
 
 def _run_pytest(folder: Path, arguments: list[str], config: Path | None) -> int:
     command = [
-        *(sys.executable, "-m", "pytest", "-p", "hairem_core.testing.plugin"),
+        *(sys.executable, "-P", "-m", "pytest", "-p", "hairem_core.testing.plugin"),
         # The project that the bundle happens to lie in has its own ideas of tests.
         *("-c", os.devnull, "--rootdir", str(folder), "-p", "no:cacheprovider"),
-        *("--import-mode=importlib", str(folder / "tests"), *arguments),
+        *("--import-mode=importlib", "tests", *arguments),
     ]
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
     if config is not None:
         environment["HAIREM_CONFIG"] = str(config)
-    code = subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - ours
+    code = subprocess.run(  # noqa: S603 - pytest, on what its owner wants tested
+        command, cwd=folder, env=environment, check=False
+    ).returncode
     # Of pytest's codes, 4 is a wrong option and 5 that no test was found.
     return 2 if code in (4, 5) else min(code, 1)
 

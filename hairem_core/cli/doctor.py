@@ -165,31 +165,32 @@ def _models(config: SystemConfig) -> list[Finding]:
 
 
 def _bundles(places: Places, config: SystemConfig) -> list[Finding]:
-    from hairem_core.hotplug.bundle import find_manifest, read_bundle
+    from hairem_core.hotplug.gatekeeper import check_folder
+    from hairem_core.hotplug.slots import find_bundles
 
-    findings: list[Finding] = []
+    roots = [places.root / folder for folder in config.agents.folders]
+    findings = [
+        Finding("wrong", "agents", f"{root} is not there", "See agents.folders.")
+        for root in roots
+        if not root.is_dir()
+    ]
     owners: dict[str, Path] = {}
-    for root in (places.root / folder for folder in config.agents.folders):
-        if not root.is_dir():
-            findings.append(
-                Finding("wrong", "agents", f"{root} is not there", "See agents.folders.")
-            )
-            continue
-        for folder in sorted(root.iterdir()):
-            if folder.name.startswith(("_", ".")) or not folder.is_dir():
-                continue
-            try:
-                if find_manifest(folder) is None:
-                    continue
-                bundle = read_bundle(folder)
-                if first := owners.get(bundle.agent_id):
-                    how = f"its id {bundle.agent_id} belongs to {first.name} already"
-                    to_do = "Give it an id of its own."
-                    findings.append(Finding("wrong", f"bundle {folder.name}", how, to_do))
-                    continue
-                owners[bundle.agent_id] = folder
-            except HairemError as err:
-                findings.append(Finding("wrong", f"bundle {folder.name}", err.what, err.hint or ""))
-            else:
-                findings.append(Finding("ok", f"bundle {folder.name}", "readable"))
+    for folder in find_bundles(roots):
+        report = check_folder(folder)
+        what = f"bundle {folder.name}"
+        agent_id = report.agent_id
+        if report.errors:
+            more = f", and {len(report.errors) - 1} more" if len(report.errors) > 1 else ""
+            to_do = f"See `hairem agent check {folder}`."
+            findings.append(Finding("wrong", what, f"{report.errors[0]}{more}", to_do))
+        elif agent_id and (first := owners.get(agent_id)):
+            how = f"its id {agent_id} belongs to {first} already"
+            findings.append(Finding("wrong", what, how, "Give it an id of its own."))
+        elif report.findings:
+            how = f"is let in, with {len(report.findings)} warnings"
+            findings.append(Finding("note", what, how, f"See `hairem agent check {folder}`."))
+        else:
+            findings.append(Finding("ok", what, "is let in"))
+        if agent_id and not report.errors:
+            owners.setdefault(agent_id, folder)
     return findings

@@ -109,6 +109,8 @@ class _Zygote:
         pid = self._children.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
+        # While it is not waited for, its number can be nobody else's: what it started ends too.
+        _end_group(pid)
         _, status = os.waitpid(pid, 0)
         if pid in self._refused:
             self._refused.discard(pid)
@@ -166,9 +168,12 @@ def _end(children: dict[int, int]) -> None:
             poll.unregister(pidfd)
             waiting.discard(pidfd)
     for pid in children.values():
-        # Each leads a group of its own: what it started ends with it.
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
+        _end_group(pid)
+
+
+def _end_group(leader: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def _close_all_but(kept: set[int]) -> None:

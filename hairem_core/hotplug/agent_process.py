@@ -212,6 +212,7 @@ class _Handlers:
         self._handled = handled
         self._code = code
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._dropped: dict[UUID, list[int]] = {}
 
     def deliver(self, message: Message) -> None:
         """Handle `message`, unless this agent did so already."""
@@ -226,6 +227,7 @@ class _Handlers:
     def cancel(self, msg_id: UUID) -> None:
         """Stop handling a message; the host is told as soon as that is so."""
         if task := self._tasks.get(msg_id):
+            self._dropped[msg_id] = self._host.calls_of(msg_id)
             task.cancel()
 
     async def finish(self, seconds: float) -> None:
@@ -268,6 +270,9 @@ class _Handlers:
 
     def _ended(self, msg_id: UUID, task: asyncio.Task[None]) -> None:
         self._tasks.pop(msg_id, None)
+        # What the handler left in the background would wait for ever for calls that the host, with
+        # the message, has dropped.
+        self._host.refuse(self._dropped.pop(msg_id, []))
         # Cancelled before its first step, a task never reaches the code that says so.
         if task.cancelled():
             self._fail(msg_id, "cancelled", "cancelled", "")

@@ -31,6 +31,7 @@ class HostConnection:
         self._next = 0
         self._results: dict[int, asyncio.Future[Any]] = {}
         self._streams: dict[int, asyncio.Queue[Any]] = {}
+        self._causes: dict[int, UUID | None] = {}
 
     @property
     def is_congested(self) -> bool:
@@ -76,7 +77,7 @@ class HostConnection:
             self.send(frames.Abandon(call=number))
             raise
         finally:
-            del self._results[number]
+            del self._results[number], self._causes[number]
 
     async def iterate(self, method: str, **arguments: Any) -> AsyncGenerator[Any]:
         """Yield what the host's `method` yields.
@@ -94,9 +95,19 @@ class HostConnection:
                 yield item
             whole = True
         finally:
-            del self._streams[number]
+            del self._streams[number], self._causes[number]
             if not whole:
                 self.send(frames.Abandon(call=number))
+
+    def calls_of(self, msg_id: UUID) -> list[int]:
+        """Return the calls under way that are made because of a message."""
+        return [number for number, cause in self._causes.items() if cause == msg_id]
+
+    def refuse(self, calls: list[int]) -> None:
+        """Fail those of `calls` that are still waited for: the host has dropped them."""
+        for number in calls:
+            error = "the message that this was done for was cancelled"
+            self.receive(frames.Refused(call=number, code="cancelled", error=error))
 
     async def close(self, seconds: float) -> None:
         """Close the connection after what was said has been sent, or after `seconds`."""
@@ -130,6 +141,7 @@ class HostConnection:
             ) from err
         self._next = number
         table[number] = waiter
+        self._causes[number] = frame.cause
         self._send_bytes(body)
         return number
 

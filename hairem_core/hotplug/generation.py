@@ -66,7 +66,7 @@ class Generation:
         recording = asyncio.ensure_future(self.services.record(message))
         try:
             async with asyncio.timeout(self._config.turn_timeout):
-                await self.process.handle(message)
+                await self.process.handle(self.services.shown(message))
             if message.header.topic is Topic.USER_UTTERANCE and (
                 msg_id not in self.services.answered
             ):

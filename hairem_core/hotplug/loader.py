@@ -34,6 +34,8 @@ _LOGGER = logging.getLogger(__name__)
 _RENAME_SECONDS = 0.3
 """How long a folder that went may take to come back under another name."""
 _BUS_PAUSE = 1.0
+_FIRST_LOOK_SECONDS = 1.0
+"""How long a start of H-Core waits for its agents."""
 
 type HostFactory = Callable[[str], AgentHost]
 
@@ -116,6 +118,9 @@ class PluginLoader:
                 self._show_discovered(manifest)
         await self._watcher.start()
         self._on_change(set(found))
+        # Who asks right after the start is told of what is rejected, too.
+        if tasks := [slot.task for slot in self._slots.values() if slot.task is not None]:
+            await asyncio.wait(tasks, timeout=_FIRST_LOOK_SECONDS)
 
     async def stop(self) -> None:
         """Stop watching, stop every agent."""
@@ -194,7 +199,7 @@ class PluginLoader:
             if wanted is not None and self._claim(slot, wanted) is None:
                 self._adopt(slot, wanted)
             self._reject(slot, findings, folder_hash=snapshot.hash)
-        elif refusal := self._claim(slot, bundle.agent_id):
+        elif refusal := self._claim(slot, bundle.agent_id) or self._twin(bundle):
             self._reject(slot, [*findings, refusal], folder_hash=snapshot.hash)
         else:
             await self._take(slot, snapshot, bundle, findings)
@@ -209,10 +214,29 @@ class PluginLoader:
         return Finding(
             step=Step.MANIFEST,
             rule="duplicate-id",
-            file=next((name for name in MANIFEST_NAMES if (slot.folder / name).exists()), ""),
+            file=_manifest_name(slot.folder),
             what=f"the id {agent_id!r} belongs to {owner}",
             hint="Give this bundle another id, or remove one of the two.",
         )
+
+    def _twin(self, bundle: Bundle) -> Finding | None:
+        """Return why a bundle may not have its UUID: Home Assistant knows agents by it."""
+        for host in self._hosts.values():
+            other = host.bundle
+            if (
+                other is not None
+                and other.uuid == bundle.uuid
+                and other.agent_id != bundle.agent_id
+                and other.source != bundle.source
+            ):
+                return Finding(
+                    step=Step.MANIFEST,
+                    rule="duplicate-uuid",
+                    file=_manifest_name(bundle.source),
+                    what=f"the uuid {bundle.uuid} belongs to {other.agent_id}, in {other.source}",
+                    hint="Remove the line, or give this agent a uuid of its own.",
+                )
+        return None
 
     async def _take(
         self, slot: Slot, snapshot: Snapshot, bundle: Bundle, findings: list[Finding]
@@ -245,7 +269,7 @@ class PluginLoader:
             step, rule = (Step.ASSETS, "requirements")
             if err.code == "secret":
                 step, rule = (Step.MANIFEST, "secret")
-            file = REQUIREMENTS_NAME if rule == "requirements" else MANIFEST_NAMES[0]
+            file = REQUIREMENTS_NAME if rule == "requirements" else _manifest_name(slot.folder)
             failed = Finding(step=step, rule=rule, file=file, what=err.what, hint=err.hint or "")
             self._reject(slot, [*findings, failed], folder_hash=snapshot.hash)
             return
@@ -371,3 +395,7 @@ class PluginLoader:
         )
         libraries = [bundle.libraries for bundle in used() if bundle.libraries]
         await asyncio.to_thread(self._installer.clean, libraries)
+
+
+def _manifest_name(folder: Path) -> str:
+    return next((name for name in MANIFEST_NAMES if (folder / name).exists()), "")

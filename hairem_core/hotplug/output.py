@@ -52,10 +52,10 @@ class AgentOutput:
 
     def say(self, level: int, text: str) -> None:
         """Log what H-Core has to say of the agent."""
-        text = text[:_LONGEST_LINE]
         if self._snapshot:
             text = text.replace(self._snapshot, "")
-        text = self._redact(text)
+        # Before it is cut: half a secret is not recognised.
+        text = self._redact(text)[:_LONGEST_LINE]
         level = min(max(level, logging.DEBUG), logging.CRITICAL)
         self._logger.log(level, "%s", text)
         self._log.add(logging.getLevelName(level // 10 * 10), text)
@@ -66,13 +66,19 @@ class AgentOutput:
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0)
         )
-        rest = b""
+        rest, is_cut = b"", False
         try:
             while chunk := await reader.read(_CHUNK):
                 *lines, rest = (rest + chunk).split(b"\n")
-                if len(rest) > _LONGEST_LINE:
-                    lines.append(rest)
+                if is_cut and lines:
+                    lines, is_cut = lines[1:], False
+                if is_cut:
                     rest = b""
+                elif len(rest) > 2 * _LONGEST_LINE:
+                    # Of a line without end the beginning is kept, and what follows left out: a
+                    # secret must not be read in two halves.
+                    lines.append(rest)
+                    rest, is_cut = b"", True
                 for line in lines:
                     self.take(logging.INFO, line.decode(errors="replace"))
                 # A flood leaves the loop to others between two chunks.

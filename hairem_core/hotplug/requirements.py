@@ -9,6 +9,8 @@ import os
 import re
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +33,8 @@ _LOGGER = logging.getLogger(__name__)
 _TIMEOUT_SECONDS = 600.0
 _AT_ONCE = 2
 """uv uses all processors and all of the network by itself."""
+_GRACE_SECONDS = 600.0
+"""How long an agent that was given a folder may take until it is seen to use it."""
 _UNDER_WAY = ".install-"
 _GOING = ".remove-"
 _INSTALLED = re.compile(r"[a-z][a-z0-9_]*-[0-9a-f]{16}")
@@ -51,6 +55,9 @@ class RequirementInstaller:
         self._timeout = timeout
         self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        # Of each agent the last folder it was given, and when: held against a cleaning thread.
+        self._given: dict[str, tuple[Path, float]] = {}
+        self._given_lock = threading.Lock()
 
     async def install(
         self, agent_id: str, requirements_file: Path, progress: Callable[[str], None]
@@ -69,29 +76,33 @@ class RequirementInstaller:
         folder = self._folder / f"{agent_id}-{_hash(wanted, constraints)}"
         lock = self._locks.setdefault(folder, asyncio.Lock())
         async with lock:
+            self._give(agent_id, folder)
             if folder.is_dir():
                 return folder
             if self._slots.locked():
                 progress("waiting for other installations")
             async with self._slots:
                 await self._install(folder, wanted, constraints, requirements_file, progress)
+            self._give(agent_id, folder)
         return folder
 
     def clean(self, keep: Collection[Path]) -> list[Path]:
         """Remove the folders that no agent uses, and what an H-Core that was killed left behind.
 
-        Returns those removed. It blocks: call it in a thread, and not while an agent whose folder
-        is not yet in `keep` is being installed.
+        What an agent was given a moment ago stays, as it may be about to start with it. Returns
+        those removed. It blocks: call it in a thread.
         """
         kept = {path.absolute() for path in keep}
         removed: list[Path] = []
         if not self._folder.is_dir():
             return removed
         for path in sorted(self._folder.glob("*")):
-            if _INSTALLED.fullmatch(path.name) and path not in kept:
-                # Killed in the middle, a removal must not leave half of what counts as installed.
-                going = path.with_name(f"{_GOING}{path.name}-{os.getpid()}")
-                with suppress(OSError):
+            if not _INSTALLED.fullmatch(path.name):
+                continue
+            # Killed in the middle, a removal must not leave half of what counts as installed.
+            going = path.with_name(f"{_GOING}{path.name}-{os.getpid()}")
+            with self._given_lock, suppress(OSError):
+                if path not in kept and not self._is_given(path):
                     path.rename(going)
                     removed.append(path)
         with _one_at_a_time(self._folder):
@@ -101,6 +112,14 @@ class RequirementInstaller:
         for path in self._folder.glob(f"{_GOING}*"):
             shutil.rmtree(path, ignore_errors=True)
         return removed
+
+    def _give(self, agent_id: str, folder: Path) -> None:
+        with self._given_lock:
+            self._given[agent_id] = (folder, time.monotonic())
+
+    def _is_given(self, folder: Path) -> bool:
+        oldest = time.monotonic() - _GRACE_SECONDS
+        return any(each == folder and at > oldest for each, at in self._given.values())
 
     async def _install(
         self,

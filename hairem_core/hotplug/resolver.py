@@ -19,6 +19,8 @@ from hairem_core.hotplug.requirements_file import RequirementsError
 _KEPT = 64 * 2**10
 """Characters of uv's output."""
 _LONGEST_ERROR = 8_000
+_SHORTEST_SECRET = 6
+"""Characters; to hide a shorter one everywhere would hide ordinary words."""
 _CREDENTIALS = re.compile(r"(\w[\w+.-]*://)[^/\s@]+@")
 _PASSED_ON = frozenset(
     {
@@ -167,11 +169,11 @@ def hide_credentials(text: str, *addresses: str) -> str:
     for address in addresses:
         try:
             parts = urlsplit(address)
-            secrets = (parts.password, parts.username if not parts.password else None)
         except ValueError:
             continue
-        for secret in filter(None, secrets):
-            for form in {secret, unquote(secret)}:
+        secret = parts.password or parts.username or ""
+        for form in (secret, unquote(secret)):
+            if len(form) >= _SHORTEST_SECRET:
                 text = text.replace(form, "***")
     return text
 

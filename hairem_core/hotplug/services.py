@@ -1,7 +1,8 @@
 """What H-Core does for an agent, after looking at its permissions."""
 
+import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
@@ -13,7 +14,7 @@ from hairem_core.hlink.bus import Bus
 from hairem_core.hotplug import _arguments as args
 from hairem_core.hotplug.bundle import MANIFEST_NAMES, Bundle, find_manifest
 from hairem_core.hotplug.errors import AgentFailed
-from hairem_core.hotplug.home_rules import Refusal, decide, usable
+from hairem_core.hotplug.home_rules import ACT, READ, Refusal, decide, usable
 from hairem_core.hotplug.permissions import line_to_add
 from hairem_core.hotplug.rates import RateLimited, TokenBucket
 from hairem_core.hotplug.secrets import SecretStore, redact_request
@@ -101,6 +102,7 @@ class AgentServices:
         limits: MemoryConfig,
         agent_limits: AgentLimits,
         secrets: SecretStore,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._permissions = bundle.permissions
         self._manifest = (
@@ -114,9 +116,9 @@ class AgentServices:
         self._limits = limits
         self._secrets = secrets
         self._rate = agent_limits.messages_per_second
-        self._messages = TokenBucket(self._rate, _BURST_SECONDS * self._rate)
+        self._messages = TokenBucket(self._rate, _BURST_SECONDS * self._rate, clock)
         calls = _CALLS_PER_MESSAGE * self._rate
-        self._calls = TokenBucket(calls, _BURST_SECONDS * calls)
+        self._calls = TokenBucket(calls, _BURST_SECONDS * calls, clock)
         self._received: OrderedDict[UUID, Message] = OrderedDict()
         self.answered: set[UUID] = set()
         """Messages under way that the agent has answered in whole."""
@@ -132,12 +134,19 @@ class AgentServices:
 
         Its model would try them, and a person would hear of a permission instead of an answer.
         """
+        if self._has_the_whole_house:
+            return message
         offered = _offered(message)
         kept = {spec.name for spec in usable(self._permissions, offered)}
         if len(kept) == len(offered):
             return message
         tools = [tool for tool in message.payload.data["tools"] if tool["name"] in kept]
         return _with_data(message, {**message.payload.data, "tools": tools})
+
+    @property
+    def _has_the_whole_house(self) -> bool:
+        permitted = self._permissions
+        return READ in permitted and ACT in permitted and permitted.domains is None
 
     async def record(self, message: Message) -> None:
         """Keep what was said in memory."""

@@ -39,7 +39,7 @@ _IGNORED = re.compile(
 
 _YOUNG_NS = 2_500_000_000
 """A file may change again without its times changing: FAT counts in 2 s, SMB and NFS cache."""
-_LARGEST_READ = 2**20
+_LARGEST_READ = 2**18
 """Bytes of a young file whose content is looked at."""
 
 _SILENT = frozenset(

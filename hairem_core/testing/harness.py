@@ -21,9 +21,10 @@ from hairem_core.testing.house import ScriptedHome
 from hairem_core.testing.model import ScriptedModel
 
 _PAUSE = 0.01
-_START_SECONDS = 180.0
-"""Requirements may have to be installed first."""
-_FINISHED = (AgentState.REJECTED, AgentState.QUARANTINED, AgentState.CRASHED)
+_START_SECONDS = 30.0
+"""Beside what installing its requirements takes."""
+_FINISHED = (AgentState.REJECTED, AgentState.QUARANTINED)
+"""Whence it does not come back by itself; what crashed is started again."""
 
 
 class AgentTestError(HairemError):
@@ -248,6 +249,8 @@ class AgentUnderTest:
                 return
             if record and record.state in _FINISHED:
                 raise AgentTestError(f"{self.id} is {record.state.value}: {record.reason}")
+            if record and record.progress:
+                deadline = time.monotonic() + _START_SECONDS
             if time.monotonic() > deadline:
                 how = f"is {record.state.value}" if record else "was not found"
                 raise AgentTestError(f"{self.id} {how} after {_START_SECONDS:g} s")

@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -61,6 +63,18 @@ def find_bundle(path: Path) -> Path:
         where=str(path),
         hint="Put it into the bundle's folder tests/.",
     )
+
+
+def make_importable(bundle: Path) -> None:
+    """Let tests import the bundle's modules as its process does: `hairem_agents.<id>.rules`.
+
+    Raises HairemError when the manifest cannot be read.
+    """
+    name = f"hairem_agents.{read_manifest(bundle).id}"
+    for package, path in (("hairem_agents", []), (name, [str(bundle)])):
+        module = ModuleType(package)
+        module.__path__ = path
+        sys.modules[package] = module
 
 
 def _prepare(place: Path, bundle: Path, agent_id: str, config: Mapping[str, Any]) -> None:

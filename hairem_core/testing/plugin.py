@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from hairem_core.config import load_config
+from hairem_core.hotplug.bundle import find_manifest
 from hairem_core.testing.harness import AgentUnderTest
-from hairem_core.testing.place import find_bundle, running_agent
+from hairem_core.testing.place import find_bundle, make_importable, running_agent
 
 _TIMEOUT = 60.0
 _RUNNER = pytest.StashKey[asyncio.Runner]()
@@ -24,12 +25,14 @@ _AGENT = pytest.StashKey[AgentUnderTest]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Make the marker known, and the bundle's own modules."""
     config.addinivalue_line(
         "markers",
         "agent(config={}, secrets={}, timeout=60): settings and secrets of the agent under test, "
         "and how many seconds the test may take",
     )
+    if find_manifest(config.rootpath) is not None:
+        make_importable(config.rootpath)
 
 
 @pytest.fixture

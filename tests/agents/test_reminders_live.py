@@ -1,15 +1,20 @@
 """Alfred's reminders on a real H-Core, with kill -9 and restarts in between."""
 
 import asyncio
+import json
 import os
 import signal
+import subprocess
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from hairem_core.core import Core
 from tests.agents.crew import answer_of, copy_agent, unasked, until_unasked, utterance
 from tests.support.bus import until
-from tests.support.core import running_core
+from tests.support.child import BIN
+from tests.support.core import Client, running_core
+from tests.support.core_process import CoreProcess
 from tests.support.scripted_model import Rule, ScriptedModel
 from tests.support.scripted_rules import ToolCallSpec
 
@@ -97,6 +102,48 @@ async def test_a_reminder_survives_a_killed_process_and_a_restarted_core(tmp_pat
                 ["r1", "r2"],
                 ["r2"],
             )
+
+
+def told_by(core: CoreProcess) -> list[dict[str, Any]]:
+    """Return what Alfred said of his own accord, as the journal of that H-Core has it."""
+    tail: list[str | Path] = [BIN / "hairem", "bus", "tail", "--no-follow", "-n", "500", "--json"]
+    done = subprocess.run(
+        [*tail, "--data", core.data], capture_output=True, text=True, timeout=30, check=True
+    )
+    messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return [
+        each
+        for each in messages
+        if each["header"]["sender"] == "agent:alfred" and each["payload"]["data"].get("proactive")
+    ]
+
+
+async def test_a_reminder_survives_kill_9_of_everything(tmp_path: Path) -> None:
+    async with (
+        ScriptedModel(reminding(0.1)) as model,
+        CoreProcess(tmp_path, model_base=model.openai_base) as core,
+    ):
+        token = core.token("test")
+        await core.wait_for_agents(token, "alfred")
+        async with Client.connect(f"{core.host}:{core.port}", token) as client:
+            turn = await client.turn(
+                "alfred", "Remind me of the bread!", user={"id": "anna", "name": "Anna"}
+            )
+            assert turn[-1]["kind"] == "done"
+        await core.kill()
+        await asyncio.sleep(6)
+        await core.start()
+        async with asyncio.timeout(20):
+            while not (told := await asyncio.to_thread(told_by, core)):
+                await asyncio.sleep(0.2)
+        assert told[0]["header"]["recipient"] == "user:anna"
+        assert "take the bread out" in told[0]["payload"]["content"]
+        # Killed once more, it has been told and stays told.
+        await core.kill()
+        await core.start()
+        await core.wait_for_agents(token, "alfred")
+        await asyncio.sleep(2)
+        assert len(await asyncio.to_thread(told_by, core)) <= 1
 
 
 async def test_what_he_keeps_is_before_him_when_he_is_asked(tmp_path: Path) -> None:

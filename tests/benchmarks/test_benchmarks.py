@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import bus, turn
+from benchmarks import bus, reload, turn
 from benchmarks._report import percentile
 from hairem_core.cli.bench import run_bench
 from hairem_core.errors import HairemError
@@ -47,6 +47,18 @@ def test_bus_prints_a_table_for_a_person(capsys: pytest.CaptureFixture[str]) -> 
     assert any("faststream_throughput" in line for line in lines)
 
 
+def test_reload_counts_what_it_promises(capsys: pytest.CaptureFixture[str]) -> None:
+    reload.main(["--reloads", "3", "--pause-ms", "50", "--quiet-reloads", "2", "--json"])
+
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    ours = report["ours"]
+    assert 0 < ours["p50_ms"] <= ours["p95_ms"]
+    assert ours["p50_ms"] <= ours["answered_p50_ms"]
+    assert ours["messages"] > 10
+    assert (ours["lost"], ours["doubled"], ours["reordered"], ours["leftovers"]) == (0, 0, 0, 0)
+    assert report["ratios"]["appdaemon_p50"] == pytest.approx(ours["p50_ms"] / 500, abs=0.001)
+
+
 @pytest.mark.parametrize(
     ("main", "arguments", "told"),
     [
@@ -54,6 +66,7 @@ def test_bus_prints_a_table_for_a_person(capsys: pytest.CaptureFixture[str]) -> 
         (bus.main, ["--rounds", "many"], "'many' is not a whole number"),
         (bus.main, ["--turns", "5"], "unrecognized arguments: --turns"),
         (turn.main, ["--turns", "-1"], "'-1' is not a whole number from 1"),
+        (reload.main, ["--reloads", "0"], "'0' is not a whole number from 1"),
         (turn.main, ["--protocol", "smoke"], "invalid choice: 'smoke'"),
     ],
 )

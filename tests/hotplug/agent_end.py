@@ -28,6 +28,13 @@ finally:
 HEAD = "import asyncio\nfrom hairem_core.sdk import *\n"
 
 
+def method(body: str, *, name: str = "setup") -> str:
+    """Return a bundle's code with one method of this body."""
+    parameters = "self, message" if name == "on_message" else "self"
+    lines = "".join(f"        {line}\n" for line in body.strip().splitlines())
+    return f"{HEAD}\nclass Agent(BaseAgent):\n    async def {name}({parameters}):\n{lines}"
+
+
 class Host:
     """What a host would be to the process: it notes every frame, and answers calls."""
 

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,8 @@ def _ask(child: Child, code: str) -> Any:
             line = ""
         if not line:
             child.socket.shutdown(socket.SHUT_RDWR)
-            os.killpg(child.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
     return json.loads(line) if line else None
 
 
@@ -146,7 +148,8 @@ def _read(descriptor: int) -> str:
 
 
 def _print(answer: dict[str, Any]) -> None:
-    print(json.dumps(answer), flush=True)
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a process of the tests does in its sandbox: run code that it is sent, say what came of it."""
+"""What a process of the tests does in its sandbox: run what it is sent, say what came of it."""
 
 import asyncio
 import errno
@@ -9,6 +9,9 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from hairem_core.hotplug.sandbox import kernel
+from hairem_core.hotplug.sandbox.syscalls import numbers
+
 
 def attempt(action: Callable[..., Any], *arguments: Any, **options: Any) -> str:
     """Return `ok`, or the symbol of the error that the system gave (`EPERM`)."""
@@ -17,6 +20,11 @@ def attempt(action: Callable[..., Any], *arguments: Any, **options: Any) -> str:
     except OSError as err:
         return errno.errorcode.get(err.errno or 0, str(err))
     return "ok"
+
+
+def call(name: str, *arguments: int) -> None:
+    """Make a system call. Raises OSError."""
+    kernel.syscall(numbers(kernel.machine() or "")[name], *arguments)
 
 
 def connect(port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> str:
@@ -38,6 +46,7 @@ def run(connection: socket.socket) -> None:
         names: dict[str, object] = {
             "asyncio": asyncio,
             "attempt": attempt,
+            "call": call,
             "connect": connect,
             "os": os,
             "socket": socket,
@@ -46,7 +55,7 @@ def run(connection: socket.socket) -> None:
         try:
             exec(compile(json.loads(line), "<probe>", "exec"), names)
             answer = {"result": names.get("result")}
-        except BaseException as err:
+        except BaseException as err:  # noqa: BLE001 - the edge of the process: told to the test
             answer = {"error": type(err).__name__, "says": str(err)}
             traceback.print_exc()
         stream.write(json.dumps(answer) + "\n")

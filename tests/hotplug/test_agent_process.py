@@ -10,7 +10,7 @@ import pytest
 
 from hairem_core.hotplug import frames
 from hairem_core.hotplug.fingerprint import fingerprint
-from tests.hotplug.agent_end import HEAD, Host, agent_end
+from tests.hotplug.agent_end import HEAD, agent_end, method
 
 ECHO = (
     HEAD
@@ -20,13 +20,6 @@ class Agent(BaseAgent):
         await self.ctx.bus.answer(message, topic=Topic.AGENT_NOTE, content=message.payload.content)
 """
 )
-
-
-def method(body: str, *, name: str = "setup") -> str:
-    """Return a bundle's code with one method of this body."""
-    parameters = "self, message" if name == "on_message" else "self"
-    lines = "".join(f"        {line}\n" for line in body.strip().splitlines())
-    return f"{HEAD}\nclass Agent(BaseAgent):\n    async def {name}({parameters}):\n{lines}"
 
 
 async def test_ready_comes_with_the_hash_of_what_was_read_and_then_a_heartbeat(
@@ -64,159 +57,11 @@ async def test_setup_comes_first_and_may_use_ctx(tmp_path: Path) -> None:
     assert [type(frame) for frame in host.heard][:3] == [frames.Call, frames.Log, frames.Ready]
 
 
-async def test_the_bundle_is_a_package_and_its_folder_is_not_on_the_path(tmp_path: Path) -> None:
-    files = {
-        "logic.py": HEAD
-        + """
-import sys
-from . import helper
-from .drivers.lamp.wire import NAME
-from .lib import sums
-
-class Agent(BaseAgent):
-    async def setup(self):
-        found = [__name__, helper.NAME, NAME, sums.NAME, sums.add(1, 2)]
-        self.ctx.logger.info("%s", found)
-        self.ctx.logger.info("on the path: %s", str(self.ctx.folder) in sys.path)
-""",
-        "helper.py": "NAME = __name__",
-        "drivers/lamp/wire.py": "from ...helper import NAME as OTHER\nNAME = __name__",
-        "lib/__init__.py": "",
-        "lib/sums.py": "NAME = __name__\ndef add(a, b): return a + b",
-        "json.py": "raise SystemExit('hides the standard library')",
-    }
-    async with agent_end(tmp_path, files) as host:
-        await host.hear(frames.Ready)
-    package = "hairem_agents.barkeep"
-    expected = ["logic", "helper", "drivers.lamp.wire", "lib.sums"]
-    assert host.logs[0].text == str([*(f"{package}.{name}" for name in expected), 3])
-    assert host.logs[1].text == "on the path: False"
-
-
-async def test_libraries_come_before_those_of_the_house(tmp_path: Path) -> None:
-    libraries = tmp_path / "libraries"
-    libraries.mkdir()
-    (libraries / "tabnanny.py").write_text("WHOSE = 'mine'")
-    code = method("import tabnanny\nself.ctx.logger.info(tabnanny.WHOSE)")
-    async with agent_end(tmp_path, {"logic.py": code}, libraries=str(libraries)) as host:
-        await host.hear(frames.Ready)
-    assert host.logs[0].text == "mine"
-
-
 async def test_a_bundle_without_logic_is_an_agent(tmp_path: Path) -> None:
     async with agent_end(tmp_path, {"persona.yaml": "character: {}"}) as host:
         await host.hear(frames.Ready)
         message = host.deliver("a note")
         await host.hear(frames.Done, msg_id=message.header.msg_id)
-
-
-WRONG: dict[str, tuple[dict[str, str], str, str, int | None]] = {
-    "syntax": ({"logic.py": "x = 1\ndef broken(:\n"}, "SyntaxError: invalid syntax", "logic.py", 2),
-    "syntax of another module": (
-        {"logic.py": "\nfrom .drivers import lamp\n", "drivers/lamp.py": "\n\nx = = 1\n"},
-        "SyntaxError",
-        "drivers/lamp.py",
-        3,
-    ),
-    "failure in another module": (
-        {"logic.py": "\nfrom .drivers import lamp\n", "drivers/lamp.py": "\n1 / 0\n"},
-        "ZeroDivisionError",
-        "drivers/lamp.py",
-        2,
-    ),
-    "a library that is not there": (
-        {"logic.py": "\nimport no_such_module\n"},
-        "No module named 'no_such_module'. Is it in the bundle's requirements.txt?",
-        "logic.py",
-        2,
-    ),
-    "a module of its own, not relative": (
-        {"logic.py": "import drivers.lamp\n", "drivers/lamp.py": ""},
-        "It is the bundle's own: write `from .drivers import …`",
-        "logic.py",
-        1,
-    ),
-    "a module of its own that is not there": (
-        {"logic.py": "from .lamp import X\n"},
-        "The bundle has no lamp.py",
-        "logic.py",
-        1,
-    ),
-    "out of the bundle": (
-        {"logic.py": "from ..electra import logic\n"},
-        "No module named 'hairem_agents.electra'",
-        "logic.py",
-        1,
-    ),
-    "no class": (
-        {"logic.py": "x = 1\n"},
-        "there is no class Agent derived from BaseAgent. Write `class Agent(BaseAgent):",
-        "logic.py",
-        None,
-    ),
-    "another class": (
-        {"logic.py": "class Agent:\n    pass\n"},
-        "there is no class Agent derived from BaseAgent",
-        "logic.py",
-        None,
-    ),
-    "a constructor that forgets its base": (
-        {"logic.py": HEAD + "class Agent(BaseAgent):\n    def __init__(self, ctx): pass\n"},
-        "Begin it with `super().__init__(ctx)`",
-        "logic.py",
-        None,
-    ),
-    "setup": (
-        {"logic.py": method("await asyncio.sleep(0)\n1 / 0")},
-        "ZeroDivisionError: division by zero",
-        "logic.py",
-        7,
-    ),
-    "a group of setup": (
-        {
-            "logic.py": method(
-                "async with asyncio.TaskGroup() as group:\n    group.create_task(self.connect())"
-            )
-            + "    async def connect(self):\n        raise OSError('refused')\n"
-        },
-        "OSError: refused",
-        "logic.py",
-        9,
-    ),
-    "exit at import": ({"logic.py": "import sys\nsys.exit(3)\n"}, "SystemExit: 3", "logic.py", 2),
-    "a wrong tool": (
-        {
-            "logic.py": HEAD
-            + "class Agent(BaseAgent):\n    @tool\n    async def add(self, item): pass\n"
-        },
-        "@tool Agent.add: parameter 'item': it has no annotation; write",
-        "logic.py",
-        4,
-    ),
-    "a tool without a schema": (
-        {
-            "logic.py": HEAD
-            + "class Agent(BaseAgent):\n    @tool\n    async def add(self, item: Unknown): pass\n"
-        },
-        "an annotation cannot be resolved: name 'Unknown' is not defined",
-        "logic.py",
-        4,
-    ),
-}
-
-
-@pytest.mark.parametrize(("files", "error", "file", "line"), WRONG.values(), ids=WRONG)
-async def test_what_cannot_start_says_where_in_the_bundle(
-    tmp_path: Path, files: dict[str, str], error: str, file: str, line: int | None
-) -> None:
-    async with agent_end(tmp_path, files) as host:
-        failed = await host.hear(frames.StartFailed)
-        assert await host.ended() == 0
-    assert error in failed.error
-    assert (failed.file, failed.line) == (file, line)
-    assert str(tmp_path) not in failed.error + failed.traceback
-    if line is not None and "Agent." not in error and "annotation" not in error:
-        assert f'File "{file}", line {line}' in failed.traceback
 
 
 async def test_tasks_of_setup_are_held_until_the_agent_is_live(tmp_path: Path) -> None:
@@ -381,6 +226,27 @@ async def test_a_cancelled_message_is_reported(tmp_path: Path, first: bool) -> N
     assert failed.code == "cancelled"
 
 
+async def test_background_work_of_a_cancelled_message_does_not_wait_for_ever(
+    tmp_path: Path,
+) -> None:
+    code = method("self.ctx.spawn_task(self.ask())\nawait asyncio.sleep(60)", name="on_message")
+    code += """
+    async def ask(self):
+        try:
+            await self.ctx.state.get("key")
+        except RemoteError as err:
+            self.ctx.logger.info("%s: %s", err.code, err)
+"""
+    async with agent_end(tmp_path, {"logic.py": code}) as host:
+        await host.hear(frames.Ready)
+        host.send(frames.Begin())
+        message = host.deliver()
+        call = await host.hear(frames.Call, method="state.get")
+        assert call.cause == message.header.msg_id
+        host.send(frames.Cancel(msg_id=message.header.msg_id))
+        await host.hear_log("cancelled: the message that this was done for was cancelled")
+
+
 async def test_a_handler_that_raises_is_told_with_a_traceback_in_the_bundle(
     tmp_path: Path,
 ) -> None:
@@ -392,102 +258,6 @@ async def test_a_handler_that_raises_is_told_with_a_traceback_in_the_bundle(
     assert (failed.code, failed.error) == ("agent_failed", "ValueError: no ? x")
     assert 'File "logic.py", line 6, in on_message' in failed.traceback
     assert str(tmp_path) not in failed.traceback
-
-
-async def _error_of(host: Host, wanted: str) -> str:
-    await host.hear(frames.Ready)
-    host.deliver(wanted)
-    await host.hear(frames.Done)
-    return host.notes[-1]
-
-
-@pytest.mark.parametrize(
-    ("call", "error"),
-    [
-        (
-            "self.ctx.bus.answer(message, topic=Topic.AGENT_NOTE, content='x' * 50_000_000)",
-            "AgentError ctx.bus.answer: a message holds at most 8,388,608 bytes, not 50,000,",
-        ),
-        (
-            "self.ctx.state.set('key', object())",
-            "AgentError ctx.state.set: this cannot be sent: ",
-        ),
-        (
-            "self.ctx.bus.publish('crew', topic=Topic.AGENT_NOTE, content='\\ud800')",
-            "AgentError ctx.bus.publish: this cannot be sent: ",
-        ),
-    ],
-)
-async def test_what_cannot_be_sent_is_an_error_for_the_agent_and_breaks_nothing(
-    tmp_path: Path, call: str, error: str
-) -> None:
-    code = method(
-        f"""
-try:
-    await {call}
-except AgentError as err:
-    text = f"{{type(err).__name__}} {{err}}"
-    await self.ctx.bus.answer(message, topic=Topic.AGENT_NOTE, content=text)
-""",
-        name="on_message",
-    )
-    async with agent_end(tmp_path, {"logic.py": code}) as host:
-        assert error in await _error_of(host, "try")
-
-
-async def test_what_is_printed_warned_and_logged_from_threads_arrives(tmp_path: Path) -> None:
-    code = method(
-        """
-import threading, warnings
-logger = self.ctx.logger
-await asyncio.gather(*(asyncio.to_thread(logger.info, "thread %d", i) for i in range(50)))
-warnings.warn("outdated")
-logger.info("wrong %d", "arguments")
-logger.info("last")
-""",
-        name="on_message",
-    )
-    async with agent_end(tmp_path, {"logic.py": code}) as host:
-        await host.hear(frames.Ready)
-        host.deliver()
-        await host.hear(frames.Done)
-        await host.hear_log("last")
-    texts = [line.text for line in host.logs]
-    assert {f"thread {index}" for index in range(50)} <= set(texts)
-    assert next(text for text in texts if "outdated" in text).startswith("logic.py:9: UserWarning")
-
-
-async def test_a_long_line_keeps_its_beginning_and_its_end(tmp_path: Path) -> None:
-    code = method("self.ctx.logger.info('begin' + 'x' * 10_000_000 + 'end')")
-    async with agent_end(tmp_path, {"logic.py": code}) as host:
-        await host.hear(frames.Ready)
-    text = host.logs[0].text
-    assert len(text) <= 16_384
-    assert text.startswith("beginx")
-    assert text.endswith("xend")
-    assert "9,98" in text
-    assert "characters left out" in text
-
-
-async def test_a_flood_of_logs_drops_lines_and_no_heartbeat(tmp_path: Path) -> None:
-    code = method(
-        """
-for index in range(20_000):
-    self.ctx.logger.info("line %d", index)
-    if index % 100 == 0:
-        await asyncio.sleep(0)
-await asyncio.sleep(1.2)
-self.ctx.logger.info("after")
-""",
-        name="on_message",
-    )
-    async with agent_end(tmp_path, {"logic.py": code}) as host:
-        await host.hear(frames.Ready)
-        host.deliver()
-        line = await host.hear_log("after")
-        assert len(host.logs) < 8_000
-        assert "lines before this one were dropped: too many at once" in line.text
-        assert len(host.all(frames.Heartbeat)) >= 2
 
 
 async def test_ctx_has_settings_secrets_folder_and_a_pose(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tests.hotplug.helpers import (
     is_running,
 )
 from tests.support.bus import until
-from tests.support.core import Client, running_core, write_agent
+from tests.support.core import Client, OpenGate, running_core, write_agent
 from tests.support.scripted_model import ScriptedModel
 
 
@@ -89,10 +89,14 @@ async def test_an_agent_that_cannot_start_says_why_and_harms_nobody(
     write_agent(agents, "broken", logic)
     write_agent(agents, "counter", COUNTER)
     async with running_core(
-        tmp_path, agents=agents, wait=False, agents_config={"start_timeout": 1}
+        tmp_path,
+        agents=agents,
+        gatekeeper=OpenGate(),
+        wait=False,
+        agents_config={"start_timeout": 1},
     ) as core:
         await until(lambda: reason in (core.registry["broken"].reason or ""))
-        assert core.registry["broken"].state in ("crashed", "starting")
+        assert core.registry["broken"].state in ("crashed", "starting", "quarantined")
         assert (await ask(core, from_test("counter")))[0].payload.content == "1"
 
 
@@ -154,12 +158,12 @@ class Agent(BaseAgent):
         await self.ctx.bus.answer(message, topic=Topic.AGENT_NOTE, content="fine")
 """,
     )
-    async with running_core(tmp_path, agents=agents, bus={"max_deliveries": 2}) as core:
+    async with running_core(tmp_path, agents=agents, gatekeeper=OpenGate()) as core:
         await core.bus.publish(from_test("fragile", "poison"))
         async with asyncio.timeout(15):
             while not (reasons := await dead_reasons(core)):
                 await asyncio.sleep(0.05)
-        assert "failed 2 times" in reasons[0]
+        assert "ended over it twice" in reasons[0]
         assert "exit code 1" in reasons[0]
         assert (await ask(core, from_test("fragile")))[0].payload.content == "fine"
 
@@ -173,7 +177,9 @@ async def test_an_agent_that_blocks_does_not_delay_its_neighbour(
         HEAD + "class Agent(BaseAgent):\n    async def on_message(self, message): time.sleep(60)\n",
     )
     write_agent(agents, "counter", COUNTER)
-    async with running_core(tmp_path, agents=agents, agents_config={"turn_timeout": 1}) as core:
+    async with running_core(
+        tmp_path, agents=agents, gatekeeper=OpenGate(), agents_config={"turn_timeout": 1}
+    ) as core:
         await core.bus.publish(from_test("blocked"))
         await asyncio.sleep(0.2)
         for expected in ("1", "2", "3"):
@@ -246,7 +252,8 @@ class Agent(BaseAgent):
 """,
         permissions="[]",
     )
-    async with running_core(tmp_path, agents=agents) as core:
+    # The Gatekeeper would not let it in; what is done another way must be refused all the same.
+    async with running_core(tmp_path, agents=agents, gatekeeper=OpenGate()) as core:
         (answer,) = await ask(core, from_test("curious"))
     assert f"Add `- {permission}` under `permissions:`" in answer.payload.content
     assert "manifest.yaml" in answer.payload.content
@@ -273,7 +280,7 @@ async def test_an_agents_tool_is_called_by_the_model(agents: Path, tmp_path: Pat
                 events = await client.turn("electra", "what does the oven cost?")
     assert events[-1]["text"] == "One fifty."
     offered = [tool["function"]["name"] for tool in model.requests[0].body["tools"]]
-    assert offered == ["energy_cost"]
+    assert offered == ["energy_cost", "power_now"]
     result = json.loads(model.requests[1].body["messages"][-1]["content"])
     assert result == {"data": {"kwh": 6.0, "cost": 1.5}}
 
@@ -361,8 +368,9 @@ class Agent(BaseAgent):
         await self.ctx.bus.answer(message, topic=Topic.AGENT_NOTE, content="started")
         {start}
 """,
+        permissions="[llm, processes]",
     )
-    async with running_core(tmp_path, agents=agents) as core:
+    async with running_core(tmp_path, agents=agents, gatekeeper=OpenGate()) as core:
         await ask(core, from_test("parent"))
         await asyncio.sleep(0.3)
         group = core.agent_pid("parent")

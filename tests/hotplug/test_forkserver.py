@@ -3,10 +3,12 @@ import os
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 
 from hairem_core.hotplug.errors import ForkserverError
 from hairem_core.hotplug.forkserver import Child, Forkserver
+from hairem_core.hotplug.sandbox import Limits, SandboxSpec
 from tests.support.bus import until
 
 
@@ -15,10 +17,15 @@ def _let_go(child: Child) -> None:
     os.close(child.output)
 
 
+def allowed(folder: Path) -> SandboxSpec:
+    limits = Limits(memory_mb=256, open_files=64, processes=16, file_mb=8)
+    return SandboxSpec(working_folder=folder, limits=limits)
+
+
 async def test_forks_at_the_same_time_each_get_their_own_child(
     forkserver: Forkserver, tmp_path: Path
 ) -> None:
-    children = await asyncio.gather(*(forkserver.fork(tmp_path) for _ in range(5)))
+    children = await asyncio.gather(*(forkserver.fork(allowed(tmp_path)) for _ in range(5)))
     assert len({child.pid for child in children}) == 5
     for child in children:
         _let_go(child)
@@ -29,7 +36,7 @@ async def test_forks_at_the_same_time_each_get_their_own_child(
 async def test_a_killed_child_is_noticed_with_its_signal(
     forkserver: Forkserver, tmp_path: Path
 ) -> None:
-    child = await forkserver.fork(tmp_path)
+    child = await forkserver.fork(allowed(tmp_path))
     os.kill(child.pid, signal.SIGKILL)
     assert await asyncio.wait_for(child.ended, 5) == -9
     _let_go(child)
@@ -41,8 +48,8 @@ async def test_a_child_has_nothing_of_h_cores_environment_or_descriptors(
     monkeypatch.setenv("HAIREM_SECRET", "hunter2")
     forkserver = Forkserver()
     await forkserver.start()
-    neighbour = await forkserver.fork(tmp_path)
-    child = await forkserver.fork(tmp_path)
+    neighbour = await forkserver.fork(allowed(tmp_path))
+    child = await forkserver.fork(allowed(tmp_path))
     try:
         assert b"hunter2" not in Path(f"/proc/{child.pid}/environ").read_bytes()
         await until(lambda: _open_sockets(child.pid) == 1)
@@ -60,13 +67,13 @@ def _open_sockets(pid: int) -> int:
 
 
 async def test_a_killed_forkserver_is_started_again(forkserver: Forkserver, tmp_path: Path) -> None:
-    first = await forkserver.fork(tmp_path)
+    first = await forkserver.fork(allowed(tmp_path))
     pid = forkserver.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     assert await asyncio.wait_for(first.ended, 5) == -9, "its agents count as gone"
     _let_go(first)
-    second = await forkserver.fork(tmp_path)
+    second = await forkserver.fork(allowed(tmp_path))
     assert forkserver.pid != pid
     _let_go(second)
 
@@ -74,19 +81,19 @@ async def test_a_killed_forkserver_is_started_again(forkserver: Forkserver, tmp_
 async def test_its_children_end_with_it(tmp_path: Path) -> None:
     forkserver = Forkserver()
     await forkserver.start()
-    child = await forkserver.fork(tmp_path)
+    child = await forkserver.fork(allowed(tmp_path))
     await forkserver.stop()
     await until(lambda: not Path(f"/proc/{child.pid}").exists())
     _let_go(child)
 
 
-async def test_a_working_folder_that_is_not_there_ends_the_child_only(
+async def test_a_sandbox_that_cannot_be_made_is_an_error_and_ends_the_child_only(
     forkserver: Forkserver, tmp_path: Path
 ) -> None:
-    child = await forkserver.fork(tmp_path / "missing")
-    assert await asyncio.wait_for(child.ended, 5) == 1
-    _let_go(child)
-    good = await forkserver.fork(tmp_path)
+    with pytest.raises(ForkserverError, match="No such file or directory") as caught:
+        await forkserver.fork(allowed(tmp_path / "missing"))
+    assert caught.value.where == str(tmp_path / "missing")
+    good = await forkserver.fork(allowed(tmp_path))
     assert not good.ended.done()
     _let_go(good)
 
@@ -97,6 +104,33 @@ async def test_no_answer_is_an_error(forkserver: Forkserver, tmp_path: Path) -> 
     os.kill(pid, signal.SIGSTOP)
     try:
         with pytest.raises(ForkserverError, match="does not fork: no answer"):
-            await forkserver.fork(tmp_path, timeout=0.2)
+            await forkserver.fork(allowed(tmp_path), timeout=0.2)
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+async def test_a_child_that_nobody_waits_for_any_more_is_ended(
+    forkserver: Forkserver, tmp_path: Path
+) -> None:
+    pid = forkserver.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(ForkserverError):
+        await forkserver.fork(allowed(tmp_path), timeout=0.1)
+    os.kill(pid, signal.SIGCONT)
+    child = await forkserver.fork(allowed(tmp_path))
+    await until(lambda: _children(pid) == {child.pid})
+    _let_go(child)
+
+
+def _children(pid: int) -> set[int]:
+    return {child.pid for child in psutil.Process(pid).children()}
+
+
+async def test_many_at_once_start_one_server(tmp_path: Path) -> None:
+    forkserver = Forkserver()
+    children = await asyncio.gather(*(forkserver.fork(allowed(tmp_path)) for _ in range(3)))
+    assert len({psutil.Process(child.pid).ppid() for child in children}) == 1
+    for child in children:
+        _let_go(child)
+    await forkserver.stop()

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hairem_core.hotplug import resolver
+from hairem_core.hotplug import requirements, resolver
 from hairem_core.hotplug.requirements import RequirementInstaller, RequirementsError
 from hairem_core.hotplug.requirements_file import (
     house_constraints,
@@ -117,6 +117,18 @@ async def test_another_version_is_another_folder(
     assert installer.clean([two]) == [one]
     assert [each.name for each in two.parent.iterdir() if each.name[0] != "."] == [two.name]
     assert installer.clean([two]) == []
+
+
+async def test_what_an_agent_is_about_to_start_with_is_not_cleaned_away(
+    tmp_path: Path, installer: RequirementInstaller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = await install(installer, tmp_path, "colour==1.0")
+    assert folder is not None
+    assert installer.clean([]) == []
+    monkeypatch.setattr(requirements, "_GRACE_SECONDS", 0.0)
+    assert installer.clean([folder]) == []
+    assert installer.clean([]) == [folder]
+    assert not folder.exists()
 
 
 async def test_what_the_house_has_is_not_installed(
@@ -368,7 +380,8 @@ async def test_cancelled_it_leaves_no_process_and_no_folder(
     assert running
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await work
+        async with asyncio.timeout(5):
+            await work
     assert not [each for each in running if each.is_running()]
     assert [each.name for each in (tmp_path / "deps").glob(".install-*")] == []
     index.hold.set()
@@ -378,7 +391,8 @@ async def test_cancelled_it_leaves_no_process_and_no_folder(
 async def test_it_does_not_take_forever(tmp_path: Path, index: PackageIndex) -> None:
     index.hold.clear()
     installer = RequirementInstaller(tmp_path, index=index.url, timeout=0.5)
-    error = await refusal(installer, tmp_path, "colour\n")
+    async with asyncio.timeout(5):
+        error = await refusal(installer, tmp_path, "colour\n")
     assert error.what == "not installed within 0.5 seconds"
     assert not psutil.Process().children(recursive=True)
 

@@ -231,7 +231,7 @@ async def test_it_is_told_of_soon_and_in_the_event_loop(root: Path) -> None:
         begun = time.monotonic()
         (root / "electra" / "logic.py").write_text("new")
         await until(lambda: threads)
-        assert 0.06 <= time.monotonic() - begun < 0.2
+        assert 0.06 <= time.monotonic() - begun < 0.4
         assert threads == [threading.get_ident()]
 
 
@@ -244,7 +244,7 @@ async def test_a_file_written_to_without_end_does_not_starve(root: Path) -> None
                 file.flush()
                 await asyncio.sleep(0.01)
         times = [at - begun for at, _ in heard.calls]
-        assert 0.45 < times[0] < 0.65
+        assert 0.45 < times[0] < 0.9
         assert 2 <= len(times) <= 3
         (root / "dieu" / "logic.py").write_text("x")
         await heard.of("electra", "dieu")
@@ -254,12 +254,12 @@ async def test_a_busy_bundle_does_not_delay_a_quiet_one(root: Path) -> None:
     async with watching(root) as heard:
         begun = time.monotonic()
         (root / "dieu" / "logic.py").write_text("x")
-        while time.monotonic() < begun + 0.3:
+        while time.monotonic() < begun + 0.45:
             (root / "electra" / "logic.py").write_text("x")
             await asyncio.sleep(0.01)
         assert heard.calls
         assert heard.calls[0][1] == {"dieu"}
-        assert heard.calls[0][0] - begun < 0.2
+        assert heard.calls[0][0] - begun < 0.4
 
 
 async def test_a_flood_is_told_of_in_few_words(root: Path) -> None:
@@ -512,6 +512,37 @@ async def test_watches_run_out(
     assert "fs.inotify.max_user_watches" in lines[0]
 
 
+async def test_a_folder_that_may_not_be_read_yet(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root may read everything, the kernel's refusal is played."""
+    from watchdog.observers import inotify_c
+
+    real, closed = inotify_c.inotify_add_watch, {b"lib"}
+
+    def guarded(descriptor: int, path: bytes, mask: int) -> int:
+        if path.rpartition(b"/")[2] in closed:
+            ctypes.set_errno(13)
+            return -1
+        return real(descriptor, path, mask)
+
+    monkeypatch.setattr(inotify_c, "inotify_add_watch", guarded)
+    async with watching(root, "auto") as heard:
+        (root / "electra" / "lib").mkdir(mode=0)
+        await heard.of("electra")
+        assert heard.watcher.statistics().roots[root].mode == "events"
+        closed.clear()
+        (root / "electra" / "lib").chmod(0o755)
+        await heard.of("electra")
+        (root / "electra" / "lib" / "x.py").write_text("x")
+        await heard.of("electra")
+    closed.add(b"agents")
+    async with watching(root, "auto") as heard:
+        assert heard.watcher.statistics().roots[root].mode == "poll"
+        (root / "electra" / "logic.py").write_text("x")
+        await heard.of("electra")
+
+
 async def test_no_inotify_at_all(
     root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -605,7 +636,13 @@ async def test_watches_do_not_pile_up(root: Path) -> None:
             (root / "renarde" / "lib").mkdir()
             (root / "renarde").rename(root / "goupil")
             shutil.rmtree(root / "goupil")
+        (bundle(root, "renarde") / "lib").mkdir()
         await heard.of("renarde", "goupil")
+        assert heard.watcher.statistics().roots[root].watches == before + 2
+        (root / "renarde").rename(root.parent / "renarde")
+        await heard.of("renarde")
+        (root.parent / "renarde" / "lib" / "x.py").write_text("not ours any more")
+        await heard.nothing()
         statistics = heard.watcher.statistics()
         assert statistics.roots[root].watches == before
         assert statistics.roots[root].bundles == 2

@@ -203,13 +203,8 @@ class Connection:
                         {"kind": "snapshot", "agents": list(self.server.agents.values())}
                     )
             case Reload(agent_id=agent_id):
-                known = self.server.agents.get(agent_id)
-                if known is None:
-                    await self.refuse(command.id, "unknown_agent", "There is no such agent.")
-                    return
-                await self.server.set_agent(
-                    known | {"state": "live", "reason": None, "generation": known["generation"] + 1}
-                )
+                known = self.server.agents[agent_id]
+                await self.server.set_agent(known | {"state": "live", "reason": None})
                 await self.succeed(command)
             case Unsubscribe():
                 self.subscription = None

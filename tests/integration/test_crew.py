@@ -83,7 +83,8 @@ async def test_another_id_with_the_same_uuid(
     # A generation of that id has yet to start.
     await bridge.set_agent(agent("sparks", uuid=uuid_of("electra"), state="discovered"))
     await bridge.set_agent(agent("sparks", uuid=uuid_of("electra"), state="starting"))
-    await eventually(lambda: "sparks" in devices(hass, loaded))
+    crew = loaded.runtime_data.coordinator.crew
+    await eventually(lambda: uuid_of("electra") in crew.members)
     pass_time(hass)
     await hass.async_block_till_done()
     assert identity(hass) == before
@@ -248,23 +249,55 @@ async def test_an_agent_keeps_its_device_whatever_its_bundle_goes_through(
     assert identity(hass) == before
 
 
+@pytest.mark.parametrize("home_restarts", [False, True])
 async def test_a_manifest_that_cannot_be_read_after_a_restart_of_the_core(
-    hass: HomeAssistant, bridge: BridgeServer, loaded: MockConfigEntry
+    hass: HomeAssistant, bridge: BridgeServer, loaded: MockConfigEntry, home_restarts: bool
 ) -> None:
-    """Its agent has no UUID then, only what stands in for one."""
+    """Its agent has neither a UUID nor a name then, only what stands in for them."""
     before = furnish(hass)
     bridge.agents["electra"] = agent(
-        "electra", uuid=uuid_of("a folder"), state="rejected", findings=[finding()]
+        "electra",
+        uuid=uuid_of("a folder"),
+        name="folder_of_electra",
+        version="0.0.0",
+        state="rejected",
+        findings=[finding()],
     )
-    bridge.abort()
-    await eventually(lambda: uuid_of("electra") not in loaded.runtime_data.coordinator.crew.members)
+    if home_restarts:
+        await hass.config_entries.async_reload(loaded.entry_id)
+    else:
+        bridge.abort()
+        await eventually(lambda: state(hass) == STATE_UNAVAILABLE)
     await eventually(lambda: state(hass) == STATE_UNKNOWN)
-    assert state(hass, ELECTRA) == STATE_UNAVAILABLE
+    pass_time(hass)
+    await hass.async_block_till_done()
+    found = hass.states.get(ELECTRA)
+    assert found is not None
+    assert found.state == STATE_UNAVAILABLE
+    assert "restored" not in found.attributes, "Home Assistant would offer to delete it"
     assert identity(hass) == before
+    assert devices(hass, loaded)["electra"].name == "Electra"
+    assert devices(hass, loaded)["electra"].sw_version == "0.1.0"
     await bridge.set_agent(agent("electra"))
     await eventually(lambda: state(hass, ELECTRA) == STATE_UNKNOWN)
     assert identity(hass) == before
     assert set(devices(hass, loaded)) == {"renarde", "electra"}
+
+
+async def test_another_agent_under_the_id_of_one_that_left(
+    hass: HomeAssistant, bridge: BridgeServer, loaded: MockConfigEntry
+) -> None:
+    before = identity(hass)
+    await bridge.remove_agent("electra")
+    for state_ in ("discovered", "starting"):
+        await bridge.set_agent(agent("electra", uuid=uuid_of("another"), state=state_))
+    await bridge.set_agent(agent("electra", uuid=uuid_of("another"), version="7.0.0"))
+    await eventually(lambda: loaded.runtime_data.coordinator.agents["electra"].version == "7.0.0")
+    pass_time(hass)
+    await hass.async_block_till_done()
+    assert set(devices(hass, loaded)) == {"renarde", "electra"}
+    assert devices(hass, loaded)["electra"].id != before[1]
+    assert dr.async_get(hass).async_get(before[1]) is None
 
 
 # Odd

@@ -111,6 +111,23 @@ async def test_an_issue_stays_while_the_agent_is_looked_at_again(
     assert issue.dismissed_version is not None
 
 
+async def test_an_issue_goes_when_the_new_version_answers_and_not_before(
+    hass: HomeAssistant, bridge: BridgeServer, loaded: MockConfigEntry
+) -> None:
+    """Its requirements may be wrong yet."""
+    for findings in ([finding()], []):
+        await bridge.set_agent(agent("electra", findings=findings, drift=True))
+        await bridge.set_agent(agent("renarde", version=str(len(findings))))
+        await eventually(
+            lambda: (
+                loaded.runtime_data.coordinator.agents["renarde"].version == str(len(findings))  # noqa: B023
+            )
+        )
+        assert found(hass, loaded, "electra") is not None
+    await bridge.set_agent(agent("electra", version="0.2.0"))
+    await eventually(lambda: ours(hass) == [])
+
+
 async def test_an_issue_goes_with_its_agent(
     hass: HomeAssistant, bridge: BridgeServer, loaded: MockConfigEntry
 ) -> None:

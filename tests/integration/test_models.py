@@ -78,7 +78,7 @@ def test_agents_events() -> None:
     renarde = snapshot.agents["renarde"]
     assert isinstance(renarde, Agent)
     assert renarde.is_live
-    assert renarde.may_act
+    assert renarde.may_use_tools
     assert renarde.is_established
     assert renarde.errors == ()
     changed = parse_agents_event(
@@ -89,7 +89,7 @@ def test_agents_events() -> None:
     )
     assert isinstance(changed, Changed)
     assert not changed.agent.is_live
-    assert not changed.agent.may_act
+    assert not changed.agent.may_use_tools
     told = parse_agents_event(
         {
             "kind": "changed",

@@ -6,6 +6,7 @@ import inspect
 from hairem_core.hotplug.bundle import LOGIC_NAME
 from hairem_core.hotplug.gatekeeper.code import (
     Assigned,
+    Binding,
     Class,
     Code,
     Function,
@@ -65,9 +66,7 @@ class _Form:
         """Return the class `Agent` of the bundle, if it is one."""
         values = self._resolver.member(LOGIC, _AGENT)
         bindings = logic.scope.bindings.get(_AGENT, [])
-        if bindings and all(
-            isinstance(each, Assigned) and isinstance(each.value, ast.Constant) for each in bindings
-        ):
+        if bindings and all(_is_constant(each) for each in bindings):
             values = None
         if values is None:
             self._refuse_missing(logic)
@@ -128,12 +127,13 @@ class _Form:
         if is_callable and not needs_more:
             return
         wanted = ", ".join(parameters)
+        word = "def" if function.name == "__init__" else "async def"
         self._add(
             Rule.HANDLER_PARAMETERS,
             function.module,
             function.node.lineno,
             f"`{function.name}` cannot be called as `{function.name}({wanted})`",
-            f"Write `def {function.name}({wanted})`.",
+            f"Write `{word} {function.name}({wanted})`.",
         )
 
     def _check_init(self, init: Function, *, is_agent: bool) -> None:
@@ -235,6 +235,10 @@ class _Form:
             for each in self._resolver.lineage(agent)
             for base in self._resolver.bases(each)
         )
+
+
+def _is_constant(binding: Binding) -> bool:
+    return isinstance(binding, Assigned) and isinstance(binding.value, ast.Constant)
 
 
 def _is_typing(base: object) -> bool:

@@ -41,7 +41,7 @@ def check_imports(
     for module in code.modules.values():
         for statement in module.imports:
             if isinstance(statement.node, ast.ImportFrom) and statement.node.level:
-                _check_relative(module, statement.node, resolver, findings)
+                _check_relative(module, statement, statement.node, resolver, findings)
                 continue
             foreign += [
                 (module, statement, dotted.partition(".")[0])
@@ -87,8 +87,7 @@ def _check_absolute(
         return True
     if top in sys.stdlib_module_names or top in _HOUSE:
         return True
-    is_own = resolver.is_own((top,)) or resolver.is_own((*module.package, top))
-    if is_own and not any(_matches(top, each) for each in requirements):
+    if _is_own(top, module, resolver) and not any(_matches(top, each) for each in requirements):
         findings.add(
             Rule.IMPORT_ABSOLUTE,
             f"`{dotted}` is a module of the bundle, whose folder is not on Python's path",
@@ -98,6 +97,12 @@ def _check_absolute(
         )
         return True
     return False
+
+
+def _is_own(top: str, module: Module, resolver: Resolver) -> bool:
+    """Return whether an import likely means a module of the bundle, and not the importing one."""
+    places = ((top,), (*module.package, top))
+    return any(resolver.is_own(place) and place != module.place for place in places)
 
 
 def _relative_form(
@@ -149,7 +154,11 @@ def _matches(top: str, distribution: str) -> bool:
 
 
 def _check_relative(
-    module: Module, node: ast.ImportFrom, resolver: Resolver, findings: Findings
+    module: Module,
+    statement: Import,
+    node: ast.ImportFrom,
+    resolver: Resolver,
+    findings: Findings,
 ) -> None:
     base = relative_base(module, node.level)
     dots = "." * node.level
@@ -157,10 +166,12 @@ def _check_relative(
         findings.add(
             Rule.IMPORT_OUTSIDE,
             f"`from {dots}{node.module or ''} import …` leads out of the bundle",
-            f"Use {len(module.package) + 1} dots at most here.",
+            f"From here, `{'.' * (len(module.package) + 1)}` is the bundle itself.",
             file=module.file,
             line=node.lineno,
         )
+        return
+    if statement.is_optional:
         return
     for what, hint in _missing(base, node, resolver):
         findings.add(Rule.IMPORT_MISSING, what, hint, file=module.file, line=node.lineno)
@@ -183,5 +194,10 @@ def _missing(
         is_dunder = each.name.startswith("__") and each.name.endswith("__")
         if each.name == "*" or is_dunder or resolver.has(place, each.name):
             continue
-        where = f"`{dots}{node.module or ''}`"
-        yield (f"there is no `{each.name}` in {where}", "Define it there, or mend the name.")
+        if node.module:
+            what = f"there is no `{each.name}` in `{dots}{node.module}`"
+            yield what, "Define it there, or mend the name."
+        else:
+            path = "/".join((*place, each.name))
+            what = f"there is no module `{dots}{each.name}` in the bundle"
+            yield what, f"Add {path}.py, or mend the name."

@@ -9,12 +9,13 @@ from typing import Any
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
 
-from hairem_core.config import ConfigError, Problem, read_yaml, validate_yaml
+from hairem_core.config import ConfigError, Problem, SecretName, read_yaml, validate_yaml
 from hairem_core.hotplug.bundle import (
     MANIFEST_NAMES,
     PERSONA_NAME,
     Manifest,
     PersonaFile,
+    SecretsField,
 )
 from hairem_core.hotplug.gatekeeper.rules import Findings, Rule
 from hairem_core.hotplug.permissions import Permissions, PermissionsField
@@ -24,12 +25,32 @@ LONGEST_YAML = 256 * 2**10
 """Bytes of a manifest or a persona. The parser takes about a second for as many."""
 _MOST_VALUES = 10_000
 _DEEPEST = 50
+_MOST_ENTRIES = 100
+"""Entries of a wrong list that are looked at one by one."""
 _AGENT_ID = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _SECRET_SETTING = re.compile(
     r"(?:^|_)(?:password|passwd|passphrase|secret|token|api_?key|private_key|credentials?)$",
     re.IGNORECASE,
 )
 _PERMISSIONS: TypeAdapter[Permissions] = TypeAdapter(PermissionsField)
+_WHOLE: dict[str, TypeAdapter[Any]] = {
+    "permissions": _PERMISSIONS,
+    "secrets": TypeAdapter(SecretsField),
+}
+"""Keys whose entries are checked together, so that an error of theirs names no entry."""
+_HINTS = {
+    "id": "Lower-case letters, digits and `_`, a letter first, at most 32: `id: my_agent`.",
+    "uuid": "Write a UUID, or remove the line: then one is made of the id.",
+    "name": "Write a printable text of at most 64 characters.",
+    "version": "Write three numbers, as in `version: 1.0.0`.",
+    "description": "Write one sentence a language: `en: …`, `fr: …`.",
+    "languages": "Write `[en]`, `[fr]` or both, the preferred one first.",
+    "permissions": "Write a list, such as `- llm` and `- home.act: [light, cover]`.",
+    "config": "Write `key: value` lines, with dates in quotes.",
+    "secrets": "Write names in capitals, empty or with a secret: `HA_TOKEN: !secret my_token`.",
+    "assets": "Write `name: assets/file.png` lines.",
+    "character": "Write a text a language: `en: …`, `fr: …`.",
+}
 
 
 @dataclass(kw_only=True)
@@ -111,7 +132,8 @@ def _read(path: Path, findings: Findings) -> CommentedMap | None:
         data = read_yaml(path)
     except ConfigError as err:
         for each in err.problems:
-            findings.add(Rule.YAML, each.what, each.hint, file=path.name, line=each.line)
+            what = each.what.partition("\n")[0].rstrip(".: ")
+            findings.add(Rule.YAML, what, each.hint, file=path.name, line=each.line)
         return None
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError) as err:
         # Odd but short inputs make the parser fail in ways of its own.
@@ -241,21 +263,52 @@ def _explain(
         hint = f"Add `{problem.key}: …`."
         findings.add(Rule.MISSING_KEY, what, hint, file=file, line=problem.line)
         return
+    if problem.key in _WHOLE:
+        _explain_entries(problem.key, data, file, findings)
+        return
     findings.add(
         Rule.WRONG_VALUE,
-        f"{problem.key}: {problem.what}",
-        problem.hint or _hint_for(model, problem.key),
+        f"{problem.key.removesuffix('.[key]')}: {problem.what}",
+        problem.hint or _HINTS.get(problem.key.partition(".")[0], "Mend the value."),
         file=file,
         line=problem.line,
     )
 
 
-def _hint_for(model: type[BaseModel], key: str) -> str:
-    """Return what the schema says of a key."""
-    name = key.partition(".")[0]
-    if (known := model.model_fields.get(name)) is None or not known.description:
-        return "Mend the value."
-    return f"`{name}`: {known.description}"
+def _explain_entries(key: str, data: CommentedMap, file: str, findings: Findings) -> None:
+    """Tell each wrong entry of what is checked as a whole. Values may be secret: none is shown."""
+    node = data.get(key)
+    if isinstance(node, CommentedSeq):
+        entries: list[tuple[Any, Any]] = list(enumerate(node))
+    elif isinstance(node, CommentedMap):
+        entries = list(node.items())
+    else:
+        entries = []
+    right: list[tuple[Any, Any]] = []
+    told = False
+    for place, entry in entries[:_MOST_ENTRIES]:
+        plain = SecretName(str(entry.value)) if isinstance(entry, TaggedScalar) else entry
+        tried = [*right, (place, plain)]
+        whole = dict(tried) if isinstance(node, CommentedMap) else [each for _, each in tried]
+        if what := _complaint(key, whole):
+            told = True
+            line = _line_of(node, place)
+            findings.add(Rule.WRONG_VALUE, f"{key}: {what}", _HINTS[key], file=file, line=line)
+        else:
+            right = tried
+    if not told:
+        what = _complaint(key, node) or "cannot be used"
+        line = _line_of(data, key)
+        findings.add(Rule.WRONG_VALUE, f"{key}: {what}", _HINTS[key], file=file, line=line)
+
+
+def _complaint(key: str, value: Any) -> str | None:
+    """Return what is wrong with the value of a key that is checked as a whole."""
+    try:
+        _WHOLE[key].validate_python(value)
+    except ValidationError as err:
+        return err.errors()[0]["msg"].removeprefix("Value error, ")
+    return None
 
 
 def _use(data: CommentedMap, step: ManifestStep) -> None:
@@ -287,7 +340,9 @@ def _look_for_clear_secrets(data: CommentedMap, step: ManifestStep, findings: Fi
             line = _line_of(data["secrets"], name)
             findings.add(Rule.SECRET_IN_CLEAR, what, hint, file=step.name, line=line)
     for name, setting in step.manifest.config.items():
-        if isinstance(setting, str) and setting and _SECRET_SETTING.search(name):
+        if isinstance(setting, _Mended) or not isinstance(setting, str):
+            continue
+        if setting and _SECRET_SETTING.search(name):
             hint = f"Move it under `secrets:` as `{name.upper()}: !secret <name>`."
             what = f"config.{name}: looks like a secret"
             line = _line_of(data["config"], name)

@@ -139,7 +139,7 @@ class _Reach:
         if name in HIDDEN_ATTRIBUTES:
             self._refuse_hidden(name, line)
         elif name.startswith("__") and name.endswith("__") and name not in PLAIN_DUNDERS:
-            what = f"`{shown}` with `{name}`"
+            what = f"`{shown}` asks for `{name}`, past what can be checked"
             self._add(Rule.DYNAMIC_ACCESS, line, what, _ACCESS_HINT)
 
     def _check_vars(self, call: Call) -> None:

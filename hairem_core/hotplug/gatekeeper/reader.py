@@ -22,6 +22,7 @@ from hairem_core.hotplug.gatekeeper.code import (
     Unknown,
     relative_base,
 )
+from hairem_core.hotplug.gatekeeper.conditions import catches_missing, is_main, is_type_checking
 
 DEEPEST = 500
 """Levels of a syntax tree. Python's own compiler gives up at some thousands."""
@@ -31,7 +32,6 @@ _MOST_STARS = 20
 """Imports of everything that are followed in one module."""
 _MOST_ATTRIBUTES = 16
 """Assignments to one attribute of `self` that are kept."""
-_MISSING_IS_CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _STATIC = frozenset({"staticmethod"})
 _LEAVES = frozenset({ast.Constant, ast.alias})
 
@@ -131,16 +131,16 @@ class _Reader:
     def _if(self, node: ast.If, scope: Scope, depth: int) -> None:
         test = node.test
         is_negated = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
-        if _is_type_checking(test) or _is_main(test):
+        if is_type_checking(test) or is_main(test):
             # Never true in an agent: what stands there does not run.
             self._push(node.orelse, scope, depth)
-        elif is_negated and isinstance(test, ast.UnaryOp) and _is_type_checking(test.operand):
+        elif is_negated and isinstance(test, ast.UnaryOp) and is_type_checking(test.operand):
             self._push(node.body, scope, depth)
         else:
             self._push(ast.iter_child_nodes(node), scope, depth)
 
     def _try(self, node: ast.Try | ast.TryStar, scope: Scope, depth: int) -> None:
-        if any(_catches_missing(each.type) for each in node.handlers):
+        if any(catches_missing(each.type) for each in node.handlers):
             for statement in node.body:
                 if isinstance(statement, ast.Import | ast.ImportFrom):
                     self._optional.add(id(statement))
@@ -375,28 +375,3 @@ _VISITS: dict[type[ast.AST], Callable[[_Reader, Any, Scope, int], None]] = {
 def _note[T](known: list[T], new: T) -> None:
     if new not in known and len(known) < _MOST_STARS:
         known.append(new)
-
-
-def _is_type_checking(node: ast.expr) -> bool:
-    name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", None)
-    return name == "TYPE_CHECKING"
-
-
-def _is_main(node: ast.expr) -> bool:
-    return (
-        isinstance(node, ast.Compare)
-        and isinstance(node.left, ast.Name)
-        and node.left.id == "__name__"
-        and len(node.ops) == 1
-        and isinstance(node.ops[0], ast.Eq)
-        and isinstance(node.comparators[0], ast.Constant)
-        and node.comparators[0].value == "__main__"
-    )
-
-
-def _catches_missing(caught: ast.expr | None) -> bool:
-    """Return whether an `except` takes the error of a module that is not there."""
-    if caught is None:
-        return True
-    names = caught.elts if isinstance(caught, ast.Tuple) else [caught]
-    return any(isinstance(each, ast.Name) and each.id in _MISSING_IS_CAUGHT for each in names)

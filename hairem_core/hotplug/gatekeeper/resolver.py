@@ -80,7 +80,8 @@ class Resolver:
         """Return the dotted names that `node` reaches by itself.
 
         Unlike `dotted`, a name given to something reached elsewhere counts for nothing: in
-        `s = os.system`, then `s()`, `os.system` is reached once.
+        `s = os.system`, then `s()`, `os.system` is reached once. Nor does a name that an import in
+        the same module binds: the import says it.
         """
         if isinstance(node, ast.Attribute):
             return [f"{each}.{node.attr}" for each in self.dotted(node.value, scope) if each != CTX]
@@ -89,7 +90,7 @@ class Resolver:
             return [each for each in self._unbound(node.id, scope, 0) if isinstance(each, str)]
         found: list[str] = []
         for each in bindings:
-            if isinstance(each, Imported | OwnImport):
+            if isinstance(each, OwnImport):
                 found += [value for value in self._of_binding(each, 0) if isinstance(value, str)]
         return list(dict.fromkeys(found))
 

@@ -156,8 +156,10 @@ def _parse(text: str, file: str, findings: Findings) -> ast.Module | None:
     try:
         return ast.parse(text, filename=f"hairem-bundle/{file}")
     except SyntaxError as err:
-        what = (err.msg or "not Python").rstrip(".")
-        findings.add(Rule.SYNTAX, what, "Mend the syntax.", file=file, line=err.lineno)
+        # "invalid syntax. Perhaps you forgot a comma?" is a finding and its hint.
+        what, _, hint = (err.msg or "not Python").partition(". ")
+        what = what.rstrip(".")
+        findings.add(Rule.SYNTAX, what, hint or "Mend the syntax.", file=file, line=err.lineno)
     except RecursionError, MemoryError:
         _refuse_complex(file, None, findings)
     except ValueError as err:

@@ -88,7 +88,7 @@ _LOADS = Refusal(
 )
 _EMPTY = Refusal(
     Rule.ENVIRONMENT,
-    "the environment of an agent is empty",
+    "is empty for an agent",
     "List the name under `secrets:` in the manifest and read `ctx.secrets[…]`.",
 )
 
@@ -136,7 +136,10 @@ HIDDEN_ATTRIBUTES = frozenset(
 """Attributes that lead from any object to everything."""
 
 PLAIN_DUNDERS = frozenset(
-    _all("__name__ __qualname__ __doc__ __module__ __class__ __version__ __len__ __file__")
+    _all(
+        "__name__ __qualname__ __doc__ __module__ __class__ __version__ __len__ __file__ "
+        "__call__ __args__ __origin__ __annotations__ __wrapped__"
+    )
 )
 """Names with two underscores that `getattr` may ask for."""
 
@@ -191,7 +194,7 @@ BLOCKING: dict[str, Blocking] = {
     **dict.fromkeys(_all("SMTP SMTP_SSL", "smtplib."), _OTHER),
     **dict.fromkeys(_all("IMAP4 IMAP4_SSL", "imaplib."), _OTHER),
     **dict.fromkeys(_all("POP3 POP3_SSL", "poplib."), _OTHER),
-    **dict.fromkeys(_all("select.select threading.Event().wait threading.Thread().join"), _OTHER),
+    "select.select": _OTHER,
     "<builtins>.input": _INPUT,
     **dict.fromkeys(_all("asyncio.run asyncio.Runner().run asyncio.runners.run"), _LOOP),
     **{

@@ -15,7 +15,7 @@ _KEPT_ENVIRONMENT = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
 type Protections = dict[str, str]
-"""Each of `user`, `files`, `network`, `processes`, `memory`, `descriptors`: `active…` or why not."""
+"""`user`, `files`, `network`, `processes`, `memory` and `descriptors`: `active…`, or why not."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,11 @@ def _say_network(spec: SandboxSpec, abi: int | str, no_filter: str | None) -> st
 def _say_processes(spec: SandboxSpec, *, own_user: bool, no_filter: str | None) -> str:
     if not spec.processes and no_filter is None:
         return "active: it can start none"
-    if not own_user:
-        why = no_filter or "the kernel counts them by user, and it has none of its own"
-        return f"inactive: {why}"
-    most = f"active: {2 * spec.limits.processes} threads and processes at most"
-    return most if spec.processes else f"{most}, though it should start none: {no_filter}"
+    most = 2 * spec.limits.processes
+    if own_user:
+        said = f"active: {most} threads and processes at most"
+    elif os.getuid() != 0:
+        said = "active: some hundred threads and processes at most, as its user has others"
+    else:
+        said = "inactive: the kernel does not count the processes of root"
+    return said if spec.processes else f"{said}, though it should start none: {no_filter}"

@@ -1,0 +1,5 @@
+"""Only says where the agent is."""
+
+from .agents.butler import Butler
+
+Agent = Butler

@@ -1,0 +1,3 @@
+"""The bundle."""
+
+VERSION = "1.0"

@@ -1,0 +1,3 @@
+"""Has the name of a module of Python."""
+
+DAYS = 7

@@ -1,0 +1,7 @@
+"""A folder without __init__.py is a package too."""
+
+from . import shade
+
+
+def __getattr__(name):
+    return shade

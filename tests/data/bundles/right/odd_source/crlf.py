@@ -1,0 +1,5 @@
+﻿WORD = 1
+
+
+def one():
+	return WORD

@@ -1,0 +1,7 @@
+"""An agent."""
+
+from .base import Base
+
+
+class Agent(Base):
+    """Inherits a mistake."""

@@ -1,0 +1,5 @@
+"""A lamp."""
+
+import shade
+
+SHADE = shade

@@ -1,0 +1,5 @@
+"""Help."""
+
+
+def greet():
+    return "hello"

@@ -1,0 +1,5 @@
+"""A lamp."""
+
+from ...renarde import logic
+
+LOGIC = logic

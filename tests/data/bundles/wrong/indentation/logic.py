@@ -1,0 +1,11 @@
+"""An agent."""
+
+from hairem_core.sdk import BaseAgent, Message, tool
+
+
+class Agent(BaseAgent):
+    """Does what it does."""
+
+    async def setup(self):
+        self.a = 1
+          self.b = 2

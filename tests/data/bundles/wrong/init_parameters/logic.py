@@ -1,0 +1,10 @@
+"""An agent."""
+
+from hairem_core.sdk import BaseAgent, Message, tool
+
+
+class Agent(BaseAgent):
+    """Does what it does."""
+
+    def __init__(self):
+        super().__init__(None)

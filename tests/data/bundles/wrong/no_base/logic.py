@@ -1,0 +1,6 @@
+"""An agent."""
+
+
+class Agent:
+    async def setup(self):
+        """Start."""

@@ -1,0 +1,5 @@
+"""Help."""
+
+
+async def greet():
+    """Say hello."""

@@ -1,0 +1,3 @@
+"""A shell."""
+
+from os import system as run
