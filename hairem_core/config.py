@@ -24,6 +24,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from hairem_core.errors import HairemError
 
+_MOST_VALUES = 100_000
+"""Values in one YAML file, aliases counted as often as they are used."""
+
 AgentId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 type Language = Literal["en", "fr"]
 
@@ -135,7 +138,7 @@ class AgentsConfig(_Section):
     heartbeat_timeout: PositiveFloat = 10.0
     """Seconds without a sign of life after which an agent's process is killed."""
     watch: Literal["auto", "events", "poll"] = "auto"
-    """How changes of bundles are noticed; `poll` for file systems that tell of none, such as NFS."""
+    """How changes of bundles are noticed; `poll` where the file system tells of none (NFS)."""
     secrets_file: Path = Path("config/secrets.yaml")
     """Where `!secret` names are looked up; a relative path counts as those of `folders` do."""
     package_index: str | None = None
@@ -248,7 +251,8 @@ def read_yaml(path: Path) -> CommentedMap:
     if data is None:
         return CommentedMap()
     if not isinstance(data, CommentedMap):
-        what = f"holds a {type(data).__name__}, not keys with values"
+        kind = "a list" if isinstance(data, CommentedSeq) else "a single value"
+        what = f"holds {kind}, not keys with values"
         raise refuse(what, "Write it as `key: value` lines.", 1)
     return data
 
@@ -259,7 +263,11 @@ def validate_yaml[M: BaseModel](model: type[M], data: CommentedMap, path: Path) 
     Raises ConfigError naming each wrong key with its file and line.
     """
     try:
-        return model.model_validate(_plain(data))
+        return model.model_validate(_Plain().of(data))
+    except _TooManyValues as err:
+        what = f"its aliases make more than {_MOST_VALUES:,} values of it"
+        problem = Problem(line=None, key="", what=what, hint="Write it out, and shorter.")
+        raise ConfigError(path, [problem]) from err
     except ValidationError as err:
         problems = [_describe(problem, data) for problem in err.errors(include_url=False)]
         raise ConfigError(path, problems) from err
@@ -287,14 +295,28 @@ def _line_of(err: MarkedYAMLError) -> int | None:
     return mark.line + 1 if mark else None
 
 
-def _plain(node: Any) -> Any:
-    if isinstance(node, CommentedMap):
-        return {key: _plain(value) for key, value in node.items()}
-    if isinstance(node, CommentedSeq):
-        return [_plain(value) for value in node]
-    if isinstance(node, TaggedScalar) and node.tag.value == "!secret":
-        return SecretName(str(node.value))
-    return node
+class _TooManyValues(Exception):
+    """A few lines of YAML can name themselves over and over."""
+
+
+class _Plain:
+    """Turns YAML's nodes into Python's own types."""
+
+    def __init__(self) -> None:
+        self._values = 0
+
+    def of(self, node: Any) -> Any:
+        """Return a node as plain values. Raises _TooManyValues."""
+        self._values += 1
+        if self._values > _MOST_VALUES:
+            raise _TooManyValues
+        if isinstance(node, CommentedMap):
+            return {key: self.of(value) for key, value in node.items()}
+        if isinstance(node, CommentedSeq):
+            return [self.of(value) for value in node]
+        if isinstance(node, TaggedScalar) and node.tag.value == "!secret":
+            return SecretName(str(node.value))
+        return node
 
 
 def _describe(problem: Any, data: CommentedMap) -> Problem:
@@ -308,7 +330,8 @@ def _describe(problem: Any, data: CommentedMap) -> Problem:
         return Problem(line=line, key=key, what="is missing", hint="Add it.")
     message = problem["msg"].removeprefix("Value error, ")
     value = problem["input"]
-    shown = f" (got {value!r})" if isinstance(value, str | int | float | bool | None) else ""
+    is_shown = isinstance(value, str | int | float | bool | None) and location[:1] != ("secrets",)
+    shown = f" (got {value!r})" if is_shown else ""
     what = f"{message[:1].lower()}{message[1:]}{shown}"
     return Problem(line=line, key=key, what=what, hint="")
 

@@ -207,10 +207,23 @@ def read_bundle(
     hash: str = "",  # noqa: A002 - the word
 ) -> Bundle:
     """Return the bundle in `folder`. Raises BundleError, or ConfigError with file and line."""
-    manifest, persona = read_manifest(folder), read_persona(folder)
+    return assemble_bundle(
+        folder, read_manifest(folder), read_persona(folder), source=source or folder, hash=hash
+    )
+
+
+def assemble_bundle(
+    folder: Path,
+    manifest: Manifest,
+    persona: PersonaFile,
+    *,
+    source: Path,
+    hash: str,  # noqa: A002 - the word
+) -> Bundle:
+    """Return the bundle in `folder`, whose YAML files were read."""
     return Bundle(
         folder=folder,
-        source=source or folder,
+        source=source,
         hash=hash,
         manifest=manifest,
         persona=Persona(

@@ -122,8 +122,7 @@ class AgentHost:
             self._current = None
         if self._stop_listening is not None:
             await self._stop_listening()
-        self._set(AgentState.STOPPED)
-        self._note(running_hash=None)
+        self._set(AgentState.STOPPED, running_hash=None)
 
     async def run(self, bundle: Bundle) -> Finding | None:
         """Make `bundle` what the agent is; return why it cannot be, None when it lives.
@@ -197,8 +196,7 @@ class AgentHost:
         watcher.add_done_callback(self._watchers.discard)
         record = AgentRecord.of(bundle.manifest, known=self._registry[self._agent_id])
         self._registry.put(record)
-        self._set(AgentState.LIVE)
-        self._note(running_hash=process.hash, generation=fresh.number)
+        self._set(AgentState.LIVE, running_hash=process.hash, generation=fresh.number)
 
     async def _drain(self, old: Generation) -> None:
         try:
@@ -212,7 +210,7 @@ class AgentHost:
             return
         self._current = None
         self._live.clear()
-        self._note(running_hash=None, last_error=reason)
+        self._set(AgentState.CRASHED, reason, running_hash=None, last_error=reason)
         self._revive_after(reason, is_to_blame=generation.is_to_blame)
 
     def _did_not_start(self, bundle: Bundle, err: HairemError) -> Finding:
@@ -242,8 +240,7 @@ class AgentHost:
             self._quarantine(reason)
             return
         _LOGGER.error("%s %s; starting again in %.1f s", self._agent_id, reason, pause)
-        self._set(AgentState.CRASHED, reason)
-        self._note(restarts=restarts)
+        self._set(AgentState.CRASHED, reason, restarts=restarts)
         self._reviving = asyncio.create_task(
             self._revive(pause), name=f"agent {self._agent_id} is restarted"
         )
@@ -359,8 +356,8 @@ class AgentHost:
             )
         )
 
-    def _set(self, state: AgentState, reason: str | None = None) -> None:
-        self._note(state=state, reason=reason)
+    def _set(self, state: AgentState, reason: str | None = None, **changes: object) -> None:
+        self._note(state=state, reason=reason, **changes)
 
     def _note(self, **changes: object) -> None:
         if self._registry.get(self._agent_id) is not None:

@@ -14,7 +14,6 @@ from hairem_core.errors import HairemError
 from hairem_core.hlink.bus import Bus
 from hairem_core.hlink.errors import BusUnavailable
 from hairem_core.hotplug.bundle import (
-    MANIFEST_NAMES,
     REQUIREMENTS_NAME,
     Bundle,
     Manifest,
@@ -26,7 +25,7 @@ from hairem_core.hotplug.registry import AgentRecord, AgentRegistry, AgentState
 from hairem_core.hotplug.report import Finding, Report, Severity, Step
 from hairem_core.hotplug.requirements import RequirementInstaller
 from hairem_core.hotplug.secrets import SecretStore
-from hairem_core.hotplug.slots import Slot, find_bundles, free_id, is_bundle
+from hairem_core.hotplug.slots import Slot, find_bundles, free_id, is_bundle, manifest_name
 from hairem_core.hotplug.snapshot import Snapshot, SnapshotStore
 from hairem_core.hotplug.watcher import BundleWatcher
 
@@ -214,7 +213,7 @@ class PluginLoader:
         return Finding(
             step=Step.MANIFEST,
             rule="duplicate-id",
-            file=_manifest_name(slot.folder),
+            file=manifest_name(slot.folder),
             what=f"the id {agent_id!r} belongs to {owner}",
             hint="Give this bundle another id, or remove one of the two.",
         )
@@ -232,7 +231,7 @@ class PluginLoader:
                 return Finding(
                     step=Step.MANIFEST,
                     rule="duplicate-uuid",
-                    file=_manifest_name(bundle.source),
+                    file=manifest_name(bundle.source),
                     what=f"the uuid {bundle.uuid} belongs to {other.agent_id}, in {other.source}",
                     hint="Remove the line, or give this agent a uuid of its own.",
                 )
@@ -269,8 +268,9 @@ class PluginLoader:
             step, rule = (Step.ASSETS, "requirements")
             if err.code == "secret":
                 step, rule = (Step.MANIFEST, "secret")
-            file = REQUIREMENTS_NAME if rule == "requirements" else _manifest_name(slot.folder)
-            failed = Finding(step=step, rule=rule, file=file, what=err.what, hint=err.hint or "")
+            file = REQUIREMENTS_NAME if rule == "requirements" else manifest_name(slot.folder)
+            what = err.what.replace(f"{bundle.folder}/", "")
+            failed = Finding(step=step, rule=rule, file=file, what=what, hint=err.hint or "")
             self._reject(slot, [*findings, failed], folder_hash=snapshot.hash)
             return
         finally:
@@ -395,7 +395,3 @@ class PluginLoader:
         )
         libraries = [bundle.libraries for bundle in used() if bundle.libraries]
         await asyncio.to_thread(self._installer.clean, libraries)
-
-
-def _manifest_name(folder: Path) -> str:
-    return next((name for name in MANIFEST_NAMES if (folder / name).exists()), "")

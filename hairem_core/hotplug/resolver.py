@@ -218,4 +218,4 @@ def _flow(explanation: str) -> str:
             text = f"{text.rstrip('.')}. {line.removeprefix('hint: ')}"
         else:
             text = f"{text} {line}".strip()
-    return text
+    return text.rstrip(".")

@@ -44,6 +44,11 @@ def is_bundle(folder: Path) -> bool:
     return any((folder / name).is_file() for name in MANIFEST_NAMES)
 
 
+def manifest_name(folder: Path) -> str:
+    """Return the name of a bundle's manifest, empty where there is none."""
+    return next((name for name in MANIFEST_NAMES if (folder / name).exists()), "")
+
+
 def free_id(folder: Path, taken: Collection[str]) -> str:
     """Return an id, of none that is taken, under which a bundle that has none can be shown."""
     base = re.sub(r"[^a-z0-9_]", "_", folder.name.lower()).lstrip("0123456789_") or "bundle"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hairem_core.hotplug.bundle import MANIFEST_NAMES
 from hairem_core.hotplug.fingerprint import fingerprint
 from hairem_core.hotplug.report import Finding, Step
 from hairem_core.hotplug.watcher import is_ignored
@@ -115,7 +116,9 @@ class _Copier:
                     )
                 else:
                     (self._copy / here.relative_to(self._source) / name).mkdir()
-            for name in sorted(name for name in files if not is_ignored(name)):
+            wanted = [name for name in files if not is_ignored(name)]
+            # The manifest first: of a bundle that is too large, it still says whose it is.
+            for name in sorted(wanted, key=lambda name: (name not in MANIFEST_NAMES, name)):
                 if self._files >= MOST_FILES or self._bytes > LARGEST_BUNDLE:
                     yield self._too_much()
                     return

@@ -29,6 +29,7 @@ class Vitals:
         self._memory = 0
         self._cpu_seconds = 0.0
         self._cpu_percent = 0.0
+        self._threads = 0
         self._watcher: asyncio.Task[None] | None = None
 
     @property
@@ -60,6 +61,7 @@ class Vitals:
             "cpu_percent": round(self._cpu_percent, 1),
             "heartbeat_age_seconds": round(time.monotonic() - self._beat_at, 1),
             "loop_lag_ms": round(self._beat.lag_ms, 1) if self._beat else None,
+            "threads": self._threads,
             "tasks": self._beat.tasks if self._beat else 0,
             "task_failures": self.task_failures,
         }
@@ -82,17 +84,19 @@ class Vitals:
 
     def _look(self, process: psutil.Process) -> None:
         memory = cpu = 0.0
+        threads = 0
         family = process.children(recursive=True) if self._with_children else []
         for each in (process, *family):
             try:
                 memory += each.memory_info().rss
                 times = each.cpu_times()
+                threads += each.num_threads()
             except psutil.NoSuchProcess, psutil.AccessDenied:
                 continue
             cpu += times.user + times.system
         if self._cpu_seconds:
             self._cpu_percent = max(0.0, cpu - self._cpu_seconds) / _EVERY * 100
-        self._memory, self._cpu_seconds = int(memory), cpu
+        self._memory, self._cpu_seconds, self._threads = int(memory), cpu, threads
 
     def _illness(self) -> str | None:
         silent = time.monotonic() - self._beat_at
@@ -102,4 +106,8 @@ class Vitals:
         if self._memory > limit * 2**20:
             used = self._memory // 2**20
             return f"used {used} MiB of memory, more than agents.limits.memory_mb ({limit})"
+        if self._threads > (most := self._config.limits.processes):
+            # Where agents have no users of their own, nobody else counts them.
+            what = f"runs {self._threads} threads and processes"
+            return f"{what}, more than agents.limits.processes ({most})"
         return None

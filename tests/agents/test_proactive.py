@@ -118,6 +118,7 @@ async def test_a_light_left_on_is_told_when_everybody_is_gone_and_nothing_is_tou
         assert await home.state(KITCHEN_LIGHT) == "on", "she tells, and leaves it to people"
 
 
+@pytest.mark.timeout(180)
 async def test_after_home_assistant_was_killed_she_sees_again_and_repeats_nothing(
     home: House, agents: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hairem_core.core import Core
 from tests.agents.crew import answer_of, copy_agent, unasked, until_unasked, utterance
 from tests.support.bus import until
@@ -118,6 +120,7 @@ def told_by(core: CoreProcess) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.timeout(180)
 async def test_a_reminder_survives_kill_9_of_everything(tmp_path: Path) -> None:
     async with (
         ScriptedModel(reminding(0.1)) as model,

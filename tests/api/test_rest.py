@@ -31,6 +31,7 @@ async def test_a_client_sees_the_agents_and_every_part(core: Core) -> None:
         async with session.get("/api/agents") as response:
             agents = (await response.json())["agents"]
         assert [(agent["id"], agent["state"]) for agent in agents] == [
+            ("alfred", "live"),
             ("electra", "live"),
             ("renarde", "live"),
         ]

@@ -7,8 +7,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from hairem_core.cli import agent_fetch
+from hairem_core.cli import agent_fetch, app
 from hairem_core.cli.agent_fetch import FetchError, copy_bundle, fetch, find_bundle, unpack
 from tests.support.command import Outcome, hairem
 from tests.support.core import write_agent
@@ -46,12 +47,13 @@ def house(tmp_path: Path) -> Path:
     return config
 
 
-async def install(house: Path, *arguments: str | Path, **environment: str) -> Outcome:
+async def install(
+    house: Path, *arguments: str | Path, locale: str = "C.UTF-8", git_config: str = "/dev/null"
+) -> Outcome:
     data = house.parent / "data"
-    environment = {"LC_ALL": "C.UTF-8"} | environment
-    return await hairem(
-        "agent", "install", *arguments, "--config", house, "--data", data, **environment
-    )
+    places = ("--config", house, "--data", data)
+    environment = {"LC_ALL": locale, "GIT_CONFIG_GLOBAL": git_config}
+    return await hairem("agent", "install", *arguments, *places, timeout=40, **environment)
 
 
 async def test_a_folder_is_shown_then_installed_whole(house: Path, shop: Path) -> None:
@@ -74,7 +76,7 @@ async def test_a_folder_is_shown_then_installed_whole(house: Path, shop: Path) -
 
 
 async def test_in_french_where_the_terminal_is(house: Path, shop: Path) -> None:
-    done = await install(house, shop, "--yes", LC_ALL="fr_FR.UTF-8")
+    done = await install(house, shop, "--yes", locale="fr_FR.UTF-8")
     assert "Donne l'heure." in done.out
     assert "actionner et changer dans votre maison : light" in done.out
 
@@ -84,6 +86,16 @@ async def test_without_a_yes_nothing_is_installed(house: Path, shop: Path) -> No
     assert done.code == 1
     assert "nobody said yes; nothing was installed" in done.err
     assert not list((house.parent / "agents").iterdir())
+
+
+def test_a_yes_said_at_the_question_is_enough(house: Path, shop: Path) -> None:
+    arguments = ["agent", "install", str(shop), "--config", str(house), "--data", str(house.parent)]
+    answered = CliRunner().invoke(app, arguments, input="n\n")
+    assert answered.exit_code == 1
+    answered = CliRunner().invoke(app, arguments, input="y\n", env={"LC_ALL": "fr_FR.UTF-8"})
+    assert answered.exit_code == 0, answered.output
+    assert "L'installer ?" in answered.output
+    assert (house.parent / "agents" / "clock").is_dir()
 
 
 async def test_a_rejected_bundle_is_not_installed(house: Path, shop: Path) -> None:
@@ -157,7 +169,7 @@ async def test_a_repository_is_cloned_without_running_anything_of_it(
     config = tmp_path / "gitconfig"
     config.write_text(f"[core]\n  hooksPath = {hooks}\n")
     url = f"file://{shop}"
-    done = await install(house, url, "--yes", "--ref", "v1", GIT_CONFIG_GLOBAL=str(config))
+    done = await install(house, url, "--yes", "--ref", "v1", git_config=str(config))
     assert done.code == 0, done
     installed = house.parent / "agents" / "clock"
     assert (installed / "logic.py").read_text() == LOGIC

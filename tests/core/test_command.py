@@ -51,7 +51,7 @@ class Agent(BaseAgent):
 
 async def test_agents_are_listed(core: RunningCore) -> None:
     done = await hairem("agents", "--json", "--data", core.data)
-    assert [agent["id"] for agent in json.loads(done.out)] == ["electra", "renarde"]
+    assert [agent["id"] for agent in json.loads(done.out)] == ["alfred", "electra", "renarde"]
     assert "Renarde" in (await hairem("agents", "--data", core.data)).out
 
 
@@ -82,7 +82,7 @@ async def test_a_token_can_be_made_and_revoked(core: RunningCore) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("ask", "nobody", "hi"), "there is no agent 'nobody'; known: electra, renarde"),
+        (("ask", "nobody", "hi"), "there is no agent 'nobody'; known: alfred, electra, renarde"),
         (("ask", "renarde", ""), "the text is empty"),
         (("ask", "renarde", "  \n"), "the text is empty"),
         (("bus", "dead", "show", "1-1"), "there is no dead letter '1-1'"),
@@ -109,7 +109,7 @@ async def test_wrong_input_beside_a_running_core(
         ("house:\n\tname: x\n", ":2: a tab"),
         ("house:\n  name: a\n  name: b\n", ":3: found duplicate key"),
         ("house: [1\n", ":2: "),
-        ("just words\n", ":1: holds a str"),
+        ("just words\n", ":1: holds a single value"),
         ("house:\n  language: de\n", ":2: house.language: input should be 'en' or 'fr' (got 'de')"),
         ("redis:\n  url: http://x\n", ":2: redis.url: a Redis address starts with redis://"),
         ("agents:\n  folders: []\n", ":2: agents.folders: list should have at least 1 item"),

@@ -68,12 +68,15 @@ async def test_a_live_agent_changes_to_another_version(
         tmp_path, agents=agents, agents_config={"package_index": index.url}
     ) as core:
         assert await version_told_by(core, "older") == "1.0"
-        (older / "requirements.txt").write_text("colour==2.0\npaint\n")
-        await until(lambda: core.registry["older"].reason)
-        assert "colour<2" in (core.registry["older"].reason or "")
+        (older / "requirements.txt").write_text("colour==2.0\npaint==1.0\n")
+        await until(lambda: core.registry["older"].findings)
+        (finding,) = core.registry["older"].findings
+        assert finding.file == "requirements.txt"
+        assert "all versions of paint depend on colour<2" in finding.what
+        assert core.registry["older"].state == "live"
         assert await version_told_by(core, "older") == "1.0"
-        (older / "requirements.txt").write_text("colour\n")
+        (older / "requirements.txt").write_text("colour==2.0\n")
         await until(lambda: core.registry["older"].generation == 2)
-        assert core.registry["older"].reason is None
+        assert core.registry["older"].findings == ()
         assert await version_told_by(core, "older") == "2.0"
         assert await version_told_by(core, "newer") == "2.0"

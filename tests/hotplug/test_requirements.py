@@ -180,7 +180,7 @@ async def test_requirements_that_exclude_each_other(
         "on colour>=2 and all versions of old-paint depend on colour<2, we can conclude that all "
         "versions of new-paint and all versions of old-paint are incompatible. And because you "
         "require old-paint and new-paint, we can conclude that your requirements are "
-        "unsatisfiable."
+        "unsatisfiable"
     )
     assert error.where == str(tmp_path / "requirements.txt")
     assert error.hint == "Change requirements.txt so that its lines agree."

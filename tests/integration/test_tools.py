@@ -152,7 +152,9 @@ async def test_no_tools_without_permission_or_option(
 ) -> None:
     if reason == "permission":
         await bridge.set_agent(agent("renarde", permissions=["llm"]))
-        await eventually(lambda: not loaded.runtime_data.coordinator.agents["renarde"].may_use_tools)
+        await eventually(
+            lambda: not loaded.runtime_data.coordinator.agents["renarde"].may_use_tools
+        )
     else:
         hass.config_entries.async_update_entry(loaded, options={CONF_LLM_HASS_API: []})
         await hass.config_entries.async_reload(loaded.entry_id)

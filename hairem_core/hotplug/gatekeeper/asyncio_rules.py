@@ -4,8 +4,8 @@ import ast
 from collections import deque
 from dataclasses import dataclass
 
+from hairem_core.hotplug.gatekeeper import contract
 from hairem_core.hotplug.gatekeeper.code import Call, Class, Code, Function, Module, spelled
-from hairem_core.hotplug.gatekeeper.ctx import CTX_COROUTINES
 from hairem_core.hotplug.gatekeeper.resolver import Resolver
 from hairem_core.hotplug.gatekeeper.rules import Findings, Rule
 from hairem_core.hotplug.gatekeeper.tables import (
@@ -17,15 +17,14 @@ from hairem_core.hotplug.gatekeeper.tables import (
 )
 
 _HARMLESS_DECORATORS = frozenset(
-    {
-        "<builtins>.staticmethod",
-        "<builtins>.classmethod",
-        "typing.override",
-        "functools.wraps()",
-        "hairem_core.sdk.tool",
-        "hairem_core.sdk.tool()",
-    }
+    [
+        *("<builtins>.staticmethod", "<builtins>.classmethod", "functools.wraps()"),
+        *contract.OVERRIDE_DECORATORS,
+        *contract.TOOL_DECORATORS,
+        *(f"{each}()" for each in contract.TOOL_DECORATORS),
+    ]
 )
+"""What leaves a function what it is."""
 _LEAVES = (
     ast.Await,
     ast.AsyncFor,
@@ -38,10 +37,6 @@ _LEAVES = (
 )
 """What lets others run, or ends a loop."""
 _CLOSED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
-_ASYNC_HANDLERS = frozenset(
-    f"hairem_core.sdk.BaseAgent.{name}"
-    for name in ("setup", "teardown", "on_message", "on_utterance", "instructions")
-)
 
 
 @dataclass(frozen=True)
@@ -211,8 +206,7 @@ class _Asyncio:
                 and self._is_plain(each)
             )
             or each in COROUTINES
-            or each in CTX_COROUTINES
-            or each in _ASYNC_HANDLERS
+            or each in contract.COROUTINES
             for each in values
         )
 

@@ -1,35 +1,12 @@
 """Step 3: what the code asks of `ctx`, held against what there is."""
 
 import ast
-import dataclasses
 import difflib
-import inspect
-from typing import Any, get_type_hints
 
 from hairem_core.hotplug.gatekeeper.code import Class, Code, Parameter, Scope
-from hairem_core.hotplug.gatekeeper.resolver import CTX, Instance, Resolver
+from hairem_core.hotplug.gatekeeper.contract import CTX_FIELDS, CTX_SERVICES
+from hairem_core.hotplug.gatekeeper.resolver import Instance, Resolver
 from hairem_core.hotplug.gatekeeper.rules import Findings, Rule
-from hairem_core.sdk.context import AgentContext
-
-_HINTS: dict[str, Any] = get_type_hints(AgentContext)
-_FIELDS = sorted(
-    {each.name for each in dataclasses.fields(AgentContext)}
-    | {name for name, value in vars(AgentContext).items() if isinstance(value, property)}
-)
-_SERVICES: dict[str, list[str]] = {
-    name: sorted(each for each in vars(hint) if not each.startswith("_"))
-    for name, hint in _HINTS.items()
-    if getattr(hint, "_is_protocol", False) and "__call__" not in vars(hint)
-}
-"""What each part of `ctx` that is an interface of the SDK has."""
-
-CTX_COROUTINES = frozenset(
-    f"{CTX}.{service}.{name}"
-    for service, names in _SERVICES.items()
-    for name in names
-    if inspect.iscoroutinefunction(getattr(_HINTS[service], name))
-)
-"""Methods of `ctx` that do nothing unless they are awaited."""
 
 
 def check_ctx(code: Code, resolver: Resolver, findings: Findings) -> None:
@@ -41,13 +18,13 @@ def check_ctx(code: Code, resolver: Resolver, findings: Findings) -> None:
                 continue
             owner = node.value
             if _is_ctx(owner, reference.scope, resolver):
-                name, known = "ctx", _FIELDS
+                name, known = "ctx", CTX_FIELDS
             elif (
                 isinstance(owner, ast.Attribute)
-                and owner.attr in _SERVICES
+                and owner.attr in CTX_SERVICES
                 and _is_ctx(owner.value, reference.scope, resolver)
             ):
-                name, known = f"ctx.{owner.attr}", _SERVICES[owner.attr]
+                name, known = f"ctx.{owner.attr}", CTX_SERVICES[owner.attr]
             else:
                 continue
             if node.attr in known or node.attr.startswith("__"):

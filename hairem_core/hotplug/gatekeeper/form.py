@@ -1,7 +1,6 @@
-"""Step 3: class `Agent`, its handlers and its tools."""
+"""Step 3: class `Agent` and its handlers."""
 
 import ast
-import inspect
 
 from hairem_core.hotplug.bundle import LOGIC_NAME
 from hairem_core.hotplug.gatekeeper.code import (
@@ -14,31 +13,20 @@ from hairem_core.hotplug.gatekeeper.code import (
     Module,
     spelled,
 )
+from hairem_core.hotplug.gatekeeper.contract import BASE_AGENTS, HANDLERS, INIT, OVERRIDE_DECORATORS
 from hairem_core.hotplug.gatekeeper.manifest import ManifestStep
-from hairem_core.hotplug.gatekeeper.resolver import BASE_AGENTS, Resolver
+from hairem_core.hotplug.gatekeeper.resolver import Resolver
 from hairem_core.hotplug.gatekeeper.rules import Findings, Rule
+from hairem_core.hotplug.gatekeeper.tools import is_tool_decorator
 from hairem_core.hotplug.permissions import line_to_add
-from hairem_core.sdk.agent import BaseAgent
 
 LOGIC = (LOGIC_NAME.removesuffix(".py"),)
 _AGENT = "Agent"
-_HANDLERS = {
-    name: list(inspect.signature(method).parameters)
-    for name, method in vars(BaseAgent).items()
-    if inspect.iscoroutinefunction(method)
-}
-"""The methods an agent may override, and their parameters."""
-_INIT = ["self", "ctx"]
-_OVERRIDES = frozenset({"typing.override", "typing_extensions.override"})
-_TOOLS = frozenset({"hairem_core.sdk.tool", "hairem_core.sdk.tools.tool"})
 
 
 def check_form(code: Code, resolver: Resolver, step: ManifestStep, findings: Findings) -> None:
-    """Note what keeps class `Agent`, its handlers or its tools from working."""
+    """Note what keeps class `Agent` or its handlers from working."""
     form = _Form(resolver, findings)
-    for module in code.modules.values():
-        for function in module.functions:
-            form.check_tool(function)
     logic = code.modules.get(LOGIC)
     agent = form.check_agent(logic) if logic is not None else None
     is_persona_only = logic is None and LOGIC not in code.unread
@@ -96,7 +84,7 @@ class _Form:
             what = "`Agent` does not derive from BaseAgent"
             self._add(Rule.AGENT_BASE, agent.module, agent.node.lineno, what, hint)
         for each in self._resolver.lineage(agent):
-            for name, parameters in _HANDLERS.items():
+            for name, parameters in HANDLERS.items():
                 if (handler := _last_function(each, name)) is not None:
                     self._check_handler(handler, parameters)
             if (init := _last_function(each, "__init__")) is not None:
@@ -142,7 +130,7 @@ class _Form:
             self._add(Rule.HANDLER_ASYNC, init.module, init.node.lineno, what, hint)
             return
         if is_agent:
-            self._check_parameters(init, _INIT)
+            self._check_parameters(init, INIT)
         calls_super = any(
             isinstance(each.node.func, ast.Attribute) and each.node.func.attr == "__init__"
             for each in init.calls
@@ -155,63 +143,10 @@ class _Form:
     def _is_plain(self, function: Function) -> bool:
         """Return whether nothing that we do not know stands around a function."""
         return all(
-            _OVERRIDES & set(self._resolver.dotted(each, function.scope))
-            or self._is_tool_decorator(each, function)
+            OVERRIDE_DECORATORS & set(self._resolver.dotted(each, function.scope))
+            or is_tool_decorator(each, function, self._resolver)
             for each in function.decorators
         )
-
-    # --- tools -----------------------------------------------------------------------------------
-
-    def _is_tool_decorator(self, decorator: ast.expr, function: Function) -> bool:
-        node = decorator.func if isinstance(decorator, ast.Call) else decorator
-        return bool(_TOOLS & set(self._resolver.dotted(node, function.scope)))
-
-    def check_tool(self, function: Function) -> None:
-        """Note what is wrong with a function if it is a tool."""
-        node = function.node
-        if isinstance(node, ast.Lambda):
-            return
-        if not any(self._is_tool_decorator(each, function) for each in node.decorator_list):
-            return
-        module, line, name = function.module, node.lineno, function.name
-        if function.owner is None:
-            what, hint = f"the tool `{name}` is no method", "Move it into class `Agent`."
-            self._add(Rule.TOOL_OUTSIDE, module, line, what, hint)
-        if not function.is_async:
-            what, hint = f"the tool `{name}` is not `async def`", f"Write `async def {name}`."
-            self._add(Rule.TOOL_ASYNC, module, line, what, hint)
-        elif function.is_generator:
-            what, hint = f"the tool `{name}` holds `yield`", "Return one value."
-            self._add(Rule.TOOL_ASYNC, module, line, what, hint)
-        if not (ast.get_docstring(node) or "").strip():
-            what = f"the tool `{name}` has no docstring"
-            hint = "Say in one what it does: the model reads nothing else of it."
-            self._add(Rule.TOOL_DOCSTRING, module, line, what, hint)
-        self._check_tool_parameters(function, node.args)
-
-    def _check_tool_parameters(self, tool: Function, arguments: ast.arguments) -> None:
-        own = arguments.posonlyargs or arguments.args
-        first = own[:1] if tool.owner is not None else []
-        for each in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]:
-            if each in first:
-                continue
-            if each in arguments.posonlyargs:
-                what = f"parameter `{each.arg}` of the tool `{tool.name}` has no name for callers"
-                hint = "Move it behind the `/`: a model names its arguments."
-            elif each.arg.startswith("_"):
-                what = f"parameter `{each.arg}` of the tool `{tool.name}` begins with `_`"
-                hint = f"Call it `{each.arg.lstrip('_') or 'value'}`."
-            elif each.annotation is None:
-                what = f"parameter `{each.arg}` of the tool `{tool.name}` has no type"
-                hint = f"Write `{each.arg}: str`, or what it is: the model is told of it."
-            else:
-                continue
-            self._add(Rule.TOOL_PARAMETERS, tool.module, each.lineno, what, hint)
-        for rest, stars in ((arguments.vararg, "*"), (arguments.kwarg, "**")):
-            if rest is not None:
-                what = f"`{stars}{rest.arg}` of the tool `{tool.name}` tells a model nothing"
-                hint = "Name each parameter."
-                self._add(Rule.TOOL_PARAMETERS, tool.module, rest.lineno, what, hint)
 
     # --- the model -------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from hairem_core.hotplug.bundle import Bundle, read_bundle
+from hairem_core.hotplug.bundle import Bundle, assemble_bundle
 from hairem_core.hotplug.gatekeeper.assets import check_assets
 from hairem_core.hotplug.gatekeeper.files import list_files
 from hairem_core.hotplug.gatekeeper.logic import check_logic
@@ -48,9 +48,12 @@ class Gatekeeper:
             hash=hash or None,
             findings=tuple(in_order(found)),
         )
-        if not report.is_accepted:
+        if not report.is_accepted or manifest.manifest is None:
             return report, None
-        return report, read_bundle(snapshot, source=source, hash=hash)
+        bundle = assemble_bundle(
+            snapshot, manifest.manifest, manifest.persona, source=source, hash=hash
+        )
+        return report, bundle
 
 
 def check_folder(path: Path) -> Report:

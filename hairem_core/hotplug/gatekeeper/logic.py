@@ -11,6 +11,7 @@ from hairem_core.hotplug.gatekeeper.reach import check_reach
 from hairem_core.hotplug.gatekeeper.resolver import Resolver
 from hairem_core.hotplug.gatekeeper.rules import Findings, Rule
 from hairem_core.hotplug.gatekeeper.source import read_code
+from hairem_core.hotplug.gatekeeper.tools import check_tools
 
 
 def check_logic(
@@ -27,6 +28,7 @@ def check_logic(
     resolver = Resolver(code)
     try:
         check_form(code, resolver, step, findings)
+        check_tools(code, resolver, findings)
         check_imports(code, resolver, requirements, findings)
         check_ctx(code, resolver, findings)
         check_reach(code, resolver, step.permissions, findings)

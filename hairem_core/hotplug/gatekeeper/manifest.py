@@ -2,12 +2,14 @@
 
 import difflib
 import re
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
+from ruamel.yaml.error import ReusedAnchorWarning
 
 from hairem_core.config import ConfigError, Problem, SecretName, read_yaml, validate_yaml
 from hairem_core.hotplug.bundle import (
@@ -62,6 +64,7 @@ class ManifestStep:
     """The manifest's file."""
     agent_id: str | None = None
     manifest: Manifest | None = None
+    persona: PersonaFile = field(default_factory=PersonaFile)
     permissions: Permissions | None = None
     """None when they cannot be read."""
     assets: dict[str, str] | None = None
@@ -85,6 +88,7 @@ def check_manifest(folder: Path) -> ManifestStep:
         _refuse_folder(PERSONA_NAME, findings)
     elif persona_path.is_file() and (data := _read(persona_path, findings)) is not None:
         persona = _validate(PersonaFile, data, persona_path, findings)
+        step.persona = persona or step.persona
         if persona is not None and step.manifest is not None:
             _compare_languages(persona, step.manifest, data, findings)
     step.findings = findings.as_list()
@@ -128,6 +132,8 @@ def _read(path: Path, findings: Findings) -> CommentedMap | None:
             file=path.name,
         )
         return None
+    # YAML 1.2 lets an anchor be used again, and the parser need not tell on standard error.
+    warnings.filterwarnings("ignore", category=ReusedAnchorWarning)
     try:
         data = read_yaml(path)
     except ConfigError as err:
@@ -340,7 +346,7 @@ def _look_for_clear_secrets(data: CommentedMap, step: ManifestStep, findings: Fi
             line = _line_of(data["secrets"], name)
             findings.add(Rule.SECRET_IN_CLEAR, what, hint, file=step.name, line=line)
     for name, setting in step.manifest.config.items():
-        if isinstance(setting, _Mended) or not isinstance(setting, str):
+        if not isinstance(setting, str) or isinstance(data["config"][name], _Mended):
             continue
         if setting and _SECRET_SETTING.search(name):
             hint = f"Move it under `secrets:` as `{name.upper()}: !secret <name>`."

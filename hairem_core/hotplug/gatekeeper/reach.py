@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterator
 
 from hairem_core.hotplug.gatekeeper.code import Call, Code, Module, Scope, spelled
-from hairem_core.hotplug.gatekeeper.resolver import CTX, Resolver
+from hairem_core.hotplug.gatekeeper.contract import CTX
+from hairem_core.hotplug.gatekeeper.resolver import Resolver
 from hairem_core.hotplug.gatekeeper.rules import Findings, Rule
 from hairem_core.hotplug.gatekeeper.tables import (
     GUARDED_MODULES,

@@ -17,12 +17,9 @@ from hairem_core.hotplug.gatekeeper.code import (
     Place,
     Scope,
 )
+from hairem_core.hotplug.gatekeeper.contract import BASE_AGENTS, CTX, CTX_CLASSES
 
-CTX = "<ctx>"
-"""What an agent's `ctx` is called in dotted names: `<ctx>.llm`."""
-BASE_AGENTS = frozenset({"hairem_core.sdk.BaseAgent", "hairem_core.sdk.agent.BaseAgent"})
 _CTX_NAMES = frozenset({"ctx", "_ctx"})
-_CTX_CLASSES = frozenset({"hairem_core.sdk.AgentContext", "hairem_core.sdk.context.AgentContext"})
 _BUILTINS = frozenset(dir(builtins))
 _DEEPEST = 24
 """Steps from name to name that are followed."""
@@ -304,7 +301,7 @@ class Resolver:
     def _called(value: str | Class) -> Value:
         if isinstance(value, Class):
             return Instance(value)
-        return CTX if value in _CTX_CLASSES else f"{value}()"
+        return CTX if value in CTX_CLASSES else f"{value}()"
 
     def _member(self, place: Place, name: str, depth: int) -> tuple[Value, ...] | None:
         key = (place, name)

@@ -52,6 +52,7 @@ class Rule(StrEnum):
     HANDLER_PARAMETERS = "handler-parameters"
     INIT_SUPER = "init-super"
     TOOL_ASYNC = "tool-async"
+    TOOL_NAME = "tool-name"
     TOOL_DOCSTRING = "tool-docstring"
     TOOL_PARAMETERS = "tool-parameters"
     TOOL_OUTSIDE = "tool-outside"

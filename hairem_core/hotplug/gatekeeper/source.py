@@ -128,7 +128,7 @@ def _decode(file: BundleFile, findings: Findings) -> str | None:
         return None
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
-    except SyntaxError:
+    except SyntaxError, LookupError, ValueError:
         _refuse_encoding(
             "neither UTF-8 nor what its first lines say", content, 0, file.name, findings
         )

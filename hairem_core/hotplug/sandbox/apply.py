@@ -54,7 +54,7 @@ def apply(spec: SandboxSpec, prepared: Prepared) -> Protections:
     What a system does not have is said. Raises OSError where one that it has does not work.
     """
     folder = os.open(spec.working_folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    limits.yield_to_others()
+    limits.die_first()
     no_user = user.become(spec, folder, (*paths.sample(), *spec.readable))
     os.fchdir(folder)
     _set_environment(spec.working_folder)
@@ -77,6 +77,7 @@ def apply(spec: SandboxSpec, prepared: Prepared) -> Protections:
         scoped_signals=scoped,
     )
     no_filter = seccomp.apply(rules)
+    limits.yield_to_others()
     return {
         "user": f"active: user {os.getuid()}" if no_user is None else f"inactive: {no_user}",
         "files": _say_files(prepared.abi),

@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -29,6 +30,12 @@ def machine() -> str | None:
 def syscall(number: int, *arguments: int) -> int:
     """Return what a system call returned. Raises OSError."""
     return _checked(_LIBC.syscall(*map(ctypes.c_long, (number, *arguments))))
+
+
+def repeatable(number: int, *arguments: int) -> Callable[[], int]:
+    """Return what makes one system call again and again, quickly. It raises OSError."""
+    prepared = [ctypes.c_long(each) for each in (number, *arguments)]
+    return lambda: _checked(_LIBC.syscall(*prepared))
 
 
 def prctl(option: int, *arguments: int) -> int:

@@ -102,9 +102,10 @@ class Ruleset:
         """Allow TCP with `ports`."""
         rule = _PortRule(rights, 0)
         address = ctypes.addressof(rule)
+        add = kernel.repeatable(_ADD_RULE, self.descriptor, _RULE_PORT, address, 0)
         for port in ports:
             rule.port = port
-            kernel.syscall(_ADD_RULE, self.descriptor, _RULE_PORT, address, 0)
+            add()
 
     def restrict(self) -> None:
         """Restrict this process for good; PR_SET_NO_NEW_PRIVS must be set. Raises OSError."""

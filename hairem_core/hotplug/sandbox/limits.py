@@ -65,8 +65,12 @@ def _threads_of(uid: int) -> int:
 
 
 def yield_to_others() -> None:
-    """Let H-Core have the processor first, and the kernel take agents first when memory ends."""
+    """Let H-Core have the processor first."""
     os.nice(_NICE)
+
+
+def die_first() -> None:
+    """Have the kernel end this process before others when memory runs out."""
     score = Path("/proc/self/oom_score_adj")
     with suppress(OSError):  # A system that hides it goes without.
         score.write_text(str(min(1000, int(score.read_text()) + _OOM_SCORE)))

@@ -12,12 +12,15 @@ import hairem_core
 DEVICES = tuple(Path("/dev") / name for name in ("null", "zero", "full", "random", "urandom"))
 
 _LIBRARIES = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib")
+_CERTIFICATES = ("/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
 _PROGRAMS = ("/bin", "/sbin", "/usr", "/etc/alternatives")
 _SETTINGS = tuple(
     Path("/etc") / name
     for name in (
         *("resolv.conf", "hosts", "host.conf", "gai.conf", "nsswitch.conf", "services"),
-        *("protocols", "ssl", "pki", "ca-certificates", "ca-certificates.conf"),
+        # Certificates, but not the keys that lie beside them.
+        *("protocols", "ssl/certs", "ssl/cert.pem", "ssl/openssl.cnf", "ca-certificates"),
+        *("pki/tls/certs", "pki/ca-trust", "pki/tls/cert.pem", "pki/tls/openssl.cnf"),
         *("localtime", "timezone", "ld.so.cache", "ld.so.conf", "ld.so.conf.d"),
         *("ld-musl-x86_64.path", "ld-musl-aarch64.path", "mime.types", "os-release"),
     )
@@ -31,7 +34,7 @@ def readable() -> tuple[Path, ...]:
     """Return the files and folders that an agent may read, whether they exist or not."""
     return (
         *interpreter(),
-        *map(Path, _LIBRARIES),
+        *map(Path, (*_LIBRARIES, *_CERTIFICATES)),
         *_SETTINGS,
         *_resolvers(),
         *_certificates(),
@@ -54,15 +57,11 @@ def interpreter() -> tuple[Path, ...]:
 
     Not the whole of `sys.prefix`: somebody's data may lie there too.
     """
-    prefixes = [Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix)]
+    prefixes = {Path(prefix) for prefix in (sys.prefix, sys.base_prefix)}
     found = [prefix / name for prefix in prefixes for name in ("lib", "lib64")]
-    found += map(Path, (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")))
-    # What is on the path for H-Core's sake alone, such as a folder of sources, is not an agent's.
-    found += [
-        Path(entry)
-        for entry in sys.path
-        if entry and any(Path(entry).resolve().is_relative_to(prefix) for prefix in prefixes)
-    ]
+    # Not all that is on the path: some of it is there for H-Core's sake alone.
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    found += [Path(sysconfig.get_path(name)) for name in names]
     return (*dict.fromkeys(found), Path(hairem_core.__file__).parent)
 
 

@@ -5,7 +5,8 @@ import pytest
 
 from hairem_core.hotplug.gatekeeper import Gatekeeper, check_folder
 from tests.hotplug.gatekeeper.built import BUILT
-from tests.hotplug.gatekeeper.bundles import LOGIC, ROOT, write_bundle
+from tests.hotplug.gatekeeper.bundles import LOGIC, write_bundle
+from tests.support.core import ROOT
 
 
 @pytest.mark.parametrize("name", BUILT)

@@ -70,7 +70,6 @@ FOUND = {
     "import pickle; pickle.load": "unsafe-load",
     "self.ctx.state.put": "ctx-unknown",
     "from hairem_core import core": "import-internal",
-    "import logic": "import-absolute",
     "import numpy": "import-unknown",
     "from .nothing import x": "import-missing",
     "from .logic import Butler": "import-missing",

@@ -1,4 +1,4 @@
-"""The tests' end of `sandbox_house.py`."""
+"""The tests' end of `house.py`."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 MODES = ("root", "closed", "user")
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def open_house(mode: str) -> Iterator[House]:
     data = Path(tempfile.mkdtemp(prefix="hairem-sandbox-"))
     data.chmod(0o711)
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "tests.hotplug.sandbox_house", mode, str(data)],
+        [sys.executable, "-P", "-m", "tests.hotplug.sandbox.house", mode, str(data)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

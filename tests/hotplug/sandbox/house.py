@@ -1,6 +1,6 @@
 """A forkserver in a process of its own, as the user that a test asks for.
 
-`python -m tests.hotplug.sandbox_house MODE FOLDER` reads a request a line and answers each with a
+`python -m tests.hotplug.sandbox.house MODE FOLDER` reads a request a line and answers each with a
 line. Modes: `root` (each agent gets a user of its own), `closed` (root, but its files are closed to
 other users), `user` (an ordinary user).
 """
@@ -46,7 +46,7 @@ def open_python() -> None:
     An interpreter under `/root` is hidden from others by that folder: in a mount namespace of its
     own, the process has an open one in its place, with nothing but the interpreter in it.
     """
-    needed = {Path(sys.base_prefix), Path(sys.prefix), Path(__file__).parents[2]}
+    needed = {Path(sys.base_prefix), Path(sys.prefix), Path(__file__).parents[3]}
     hidden = {
         folder
         for path in needed
@@ -74,7 +74,7 @@ def _run(*command: str) -> None:
 
 
 async def _serve(mode: str, folder: Path) -> None:
-    forkserver = Forkserver("tests.hotplug.sandbox_probe")
+    forkserver = Forkserver("tests.hotplug.sandbox.probe")
     await forkserver.start()
     _print({"pid": os.getpid(), "forkserver": forkserver.pid})
     loop = asyncio.get_running_loop()
