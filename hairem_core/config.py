@@ -10,6 +10,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -141,6 +142,8 @@ class AgentsConfig(_Section):
     """How changes of bundles are noticed; `poll` where the file system tells of none (NFS)."""
     secrets_file: Path = Path("config/secrets.yaml")
     """Where `!secret` names are looked up; a relative path counts as those of `folders` do."""
+    settings: dict[AgentId, dict[str, JsonValue]] = Field(default_factory=dict)
+    """By agent id: values of its manifest's `config` that this house wants otherwise."""
     package_index: str | None = None
     """Where requirements are installed from; none is uv's own choice."""
     limits: AgentLimits = AgentLimits()

@@ -33,6 +33,7 @@ from hairem_core.hotplug.forkserver import Forkserver
 from hairem_core.hotplug.host import AgentHost
 from hairem_core.hotplug.loader import PluginLoader, Vetter
 from hairem_core.hotplug.log import AgentLog
+from hairem_core.hotplug.provider import Provider
 from hairem_core.hotplug.registry import AgentRegistry, AgentState
 from hairem_core.hotplug.requirements import RequirementInstaller
 from hairem_core.hotplug.sandbox import SandboxSpec, agent_uid
@@ -190,8 +191,11 @@ class Core:
             create_host=self._create_host,
             registry=self.registry,
             bus=self.bus,
-            secrets=self._secrets,
-            installer=RequirementInstaller(data.path, index=config.package_index),
+            provider=Provider(
+                RequirementInstaller(data.path, index=config.package_index),
+                self._secrets,
+                config.settings,
+            ),
             config=config,
             gatekeeper=self._gatekeeper,
             prepare=_hand_over,

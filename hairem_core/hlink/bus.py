@@ -96,7 +96,8 @@ class Bus:
                 return 0
             inboxes = found
         commands: list[Command] = [("XADD", stream, "*", keys.FIELD, raw) for stream in inboxes]
-        if not inboxes:
+        if not inboxes or header.recipient == CREW:
+            # What is said to all may be heard by anyone: a speaker in a room, a screen.
             commands.append(("PUBLISH", keys.live(header.recipient), raw))
         if keys.is_journaled(message):
             length = self._journal_length

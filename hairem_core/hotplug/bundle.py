@@ -150,6 +150,8 @@ class Bundle:
     """Where its requirements are installed."""
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     """Its secrets in clear, by name."""
+    overrides: dict[str, Any] = field(default_factory=dict)
+    """Settings that this house wants otherwise than the manifest."""
 
     @property
     def agent_id(self) -> str:
@@ -168,8 +170,8 @@ class Bundle:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The manifest's `config`."""
-        return dict(self.manifest.config)
+        """The manifest's `config`, with what this house wants otherwise."""
+        return {**self.manifest.config, **self.overrides}
 
 
 def find_manifest(folder: Path) -> Path | None:

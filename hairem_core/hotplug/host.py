@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -195,8 +196,15 @@ class AgentHost:
         self._watchers.add(watcher)
         watcher.add_done_callback(self._watchers.discard)
         record = AgentRecord.of(bundle.manifest, known=self._registry[self._agent_id])
-        self._registry.put(record)
-        self._set(AgentState.LIVE, running_hash=process.hash, generation=fresh.number)
+        self._registry.put(
+            replace(
+                record,
+                state=AgentState.LIVE,
+                reason=None,
+                running_hash=process.hash,
+                generation=fresh.number,
+            )
+        )
 
     async def _drain(self, old: Generation) -> None:
         try:

@@ -14,17 +14,15 @@ from hairem_core.errors import HairemError
 from hairem_core.hlink.bus import Bus
 from hairem_core.hlink.errors import BusUnavailable
 from hairem_core.hotplug.bundle import (
-    REQUIREMENTS_NAME,
     Bundle,
     Manifest,
     read_manifest,
 )
 from hairem_core.hotplug.gatekeeper import Gatekeeper
 from hairem_core.hotplug.host import AgentHost
+from hairem_core.hotplug.provider import NotProvided, Provider
 from hairem_core.hotplug.registry import AgentRecord, AgentRegistry, AgentState
 from hairem_core.hotplug.report import Finding, Report, Severity, Step
-from hairem_core.hotplug.requirements import RequirementInstaller
-from hairem_core.hotplug.secrets import SecretStore
 from hairem_core.hotplug.slots import Slot, find_bundles, free_id, is_bundle, manifest_name
 from hairem_core.hotplug.snapshot import Snapshot, SnapshotStore
 from hairem_core.hotplug.watcher import BundleWatcher
@@ -68,8 +66,7 @@ class PluginLoader:
         create_host: HostFactory,
         registry: AgentRegistry,
         bus: Bus,
-        secrets: SecretStore,
-        installer: RequirementInstaller,
+        provider: Provider,
         config: AgentsConfig,
         gatekeeper: Vetter | None = None,
         prepare: Callable[[Bundle], None] = lambda bundle: None,
@@ -79,8 +76,7 @@ class PluginLoader:
         self._create_host = create_host
         self._registry = registry
         self._bus = bus
-        self._secrets = secrets
-        self._installer = installer
+        self._provider = provider
         self._gatekeeper: Vetter = gatekeeper or Gatekeeper()
         self._prepare = prepare
         self._watcher = BundleWatcher(folders, mode=config.watch, on_change=self._on_change)
@@ -198,7 +194,10 @@ class PluginLoader:
             if wanted is not None and self._claim(slot, wanted) is None:
                 self._adopt(slot, wanted)
             self._reject(slot, findings, folder_hash=snapshot.hash)
-        elif refusal := self._claim(slot, bundle.agent_id) or self._twin(bundle):
+        elif refusal := self._claim(slot, bundle.agent_id):
+            self._reject(slot, [*findings, refusal], folder_hash=snapshot.hash)
+        elif refusal := self._twin(bundle):
+            self._adopt(slot, bundle.agent_id)
             self._reject(slot, [*findings, refusal], folder_hash=snapshot.hash)
         else:
             await self._take(slot, snapshot, bundle, findings)
@@ -263,15 +262,13 @@ class PluginLoader:
         if agent_id not in self._hosts:
             self._registry.update(agent_id, state=AgentState.VETTING, reason=None)
         try:
-            bundle = await self._complete(bundle)
-        except HairemError as err:
-            step, rule = (Step.ASSETS, "requirements")
-            if err.code == "secret":
-                step, rule = (Step.MANIFEST, "secret")
-            file = REQUIREMENTS_NAME if rule == "requirements" else manifest_name(slot.folder)
-            what = err.what.replace(f"{bundle.folder}/", "")
-            failed = Finding(step=step, rule=rule, file=file, what=what, hint=err.hint or "")
-            self._reject(slot, [*findings, failed], folder_hash=snapshot.hash)
+            bundle = await self._provider.provide(
+                bundle,
+                known_ids=set(self._owners),
+                progress=lambda words: self._registry.update(agent_id, progress=words),
+            )
+        except NotProvided as err:
+            self._reject(slot, [*findings, err.finding], folder_hash=snapshot.hash)
             return
         finally:
             self._registry.update(agent_id, progress=None)
@@ -287,22 +284,6 @@ class PluginLoader:
         if finding := await self._hosts[agent_id].run(bundle):
             _LOGGER.error("%s does not start: %s", slot.folder, finding)
             self._registry.update(agent_id, findings=(*findings, finding))
-
-    async def _complete(self, bundle: Bundle) -> Bundle:
-        """Return a bundle with its libraries and its secrets. Raises HairemError."""
-        agent_id = bundle.agent_id
-        libraries = None
-        wanted = bundle.folder / REQUIREMENTS_NAME
-        if wanted.is_file():
-            libraries = await self._installer.install(
-                agent_id,
-                wanted,
-                lambda words: self._registry.update(agent_id, progress=words),
-            )
-        secrets = await asyncio.to_thread(
-            self._secrets.resolve, bundle.manifest, known_ids=set(self._owners)
-        )
-        return replace(bundle, libraries=libraries, secrets=secrets)
 
     # --- what the registry shows -----------------------------------------------------------------
 
@@ -394,4 +375,4 @@ class PluginLoader:
             ]
         )
         libraries = [bundle.libraries for bundle in used() if bundle.libraries]
-        await asyncio.to_thread(self._installer.clean, libraries)
+        await asyncio.to_thread(self._provider.clean, libraries)

@@ -26,7 +26,12 @@ async def test_a_message_to_an_agent_waits_in_the_lane_of_its_priority(bus: Bus)
 async def test_the_crew_is_every_agent_but_the_sender(bus: Bus) -> None:
     for name in ("a", "b", "c"):
         await bus.register(name)
-    assert await bus.publish(note(recipient=CREW, sender="agent:b")) == 2
+    heard: list[Message] = []
+    stop = await bus.listen(CREW, heard.append)
+    sent = note(recipient=CREW, sender="agent:b")
+    assert await bus.publish(sent) == 2
+    await until(lambda: heard == [sent])
+    await stop()
     assert [len(await _entries(bus, f"hlink:{{{name}}}:p2")) for name in "abc"] == [1, 0, 1]
 
 

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from pathlib import Path
 
-from tests.hotplug.helpers import COUNTER, ask, dead_reasons, from_test
+from tests.hotplug.helpers import COUNTER, HEAD, ask, dead_reasons, from_test
 from tests.support.bus import until
 from tests.support.core import running_core, write_agent
 
@@ -112,3 +112,71 @@ async def test_an_original_and_its_copy_may_go_together(agents: Path, tmp_path: 
         write_agent(agents, "later", COUNTER)
         await until(lambda: core.registry.get("later") and core.agent_pid("later"))
         await until(lambda: [each.id for each in core.registry.records()] == ["later"])
+
+
+async def test_the_first_folder_wins_and_a_house_sets_what_it_wants(
+    agents: Path, tmp_path: Path
+) -> None:
+    logic = (
+        HEAD
+        + """
+class Agent(BaseAgent):
+    async def on_message(self, message):
+        await self.ctx.bus.answer(
+            message, topic=Topic.AGENT_NOTE, content=f"{self.ctx.config} {__file__}"
+        )
+"""
+    )
+    shipped, own = agents / "shipped", agents / "own"
+    manifest = "id: teller\nname: Teller\nconfig:\n  tone: dry\n  pace: 1\n"
+    for root in (shipped, own):
+        write_agent(root, "teller", logic)
+        (root / "teller" / "manifest.yaml").write_text(manifest)
+    write_agent(own, "odd", logic)
+    config = {
+        "folders": [str(shipped), str(own)],
+        "settings": {"teller": {"tone": "warm"}, "odd": {"tune": 1}},
+    }
+    async with running_core(tmp_path, wait=False, agents_config=config) as core:
+        await until(lambda: core.registry.get("teller_2") and core.agent_pid("teller"))
+        (answer,) = await ask(core, from_test("teller"))
+        assert answer.payload.content.startswith("{'tone': 'warm', 'pace': 1} ")
+        assert core.control.details("teller")["folder"] == str(shipped / "teller")
+        assert core.registry["teller_2"].state == "rejected"
+        (finding,) = core.registry["odd"].findings
+        assert finding.rule == "setting"
+        assert "agents.settings.odd.tune" in finding.what
+
+
+async def test_a_copied_uuid_is_refused(agents: Path, tmp_path: Path) -> None:
+    manifest = "id: {0}\nname: {0}\nuuid: 3f0c6a52-6c1e-4d57-9b0e-2f6f5f6c1a99\n"
+    async with running_core(tmp_path, agents=agents, wait=False) as core:
+        for name in ("first", "second"):
+            write_agent(agents, name)
+            (agents / name / "manifest.yaml").write_text(manifest.format(name))
+            await until(
+                lambda name=name: (
+                    core.registry.get(name) and core.registry[name].state in ("live", "rejected")
+                )
+            )
+        assert core.registry["first"].state == "live"
+        assert core.registry["second"].findings[0].rule == "duplicate-uuid"
+
+
+async def test_a_folder_copied_in_slow_motion_becomes_one_agent(
+    agents: Path, tmp_path: Path
+) -> None:
+    made = write_agent(tmp_path / "made", "counter", COUNTER)
+    (made / "lib").mkdir()
+    for number in range(30):
+        (made / "lib" / f"part{number}.py").write_text("VALUE = 1\n")
+    async with running_core(tmp_path, agents=agents, wait=False) as core:
+        target = agents / "counter"
+        (target / "lib").mkdir(parents=True)
+        for path in sorted(made.rglob("*.*")):
+            shutil.copy(path, target / path.relative_to(made))
+            await asyncio.sleep(0.01)
+        await until(lambda: core.agent_pid("counter"))
+        assert (await ask(core, from_test("counter")))[0].payload.content == "1"
+        # What came in the middle may have been tried, but never more than twice.
+        assert core.registry["counter"].generation <= 2
