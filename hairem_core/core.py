@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
@@ -81,7 +82,7 @@ class Core:
         self._private_redis: PrivateRedis | None = None
         self._gatekeeper = gatekeeper
         self._secrets = SecretStore(root / config.agents.secrets_file, os.environ)
-        self._logs: dict[str, AgentLog] = {}
+        self._logs: defaultdict[str, AgentLog] = defaultdict(AgentLog)
         self.registry = AgentRegistry()
         self.new_token: str | None = None
         """The first client's token, at the first start only: it is nowhere else in clear."""
@@ -197,6 +198,7 @@ class Core:
                 config.settings,
             ),
             config=config,
+            logs=self._logs,
             gatekeeper=self._gatekeeper,
             prepare=_hand_over,
         )
@@ -217,7 +219,7 @@ class Core:
             forkserver=self._forkserver,
             registry=self.registry,
             config=self._config.agents,
-            log=self._logs.setdefault(agent_id, AgentLog()),
+            log=self._logs[agent_id],
             redact=self._secrets.redact,
         )
 

@@ -117,8 +117,8 @@ def _as_list(findings: tuple[Finding, ...]) -> str:
 def _item(finding: Finding) -> str:
     where = f"{finding.file}:{finding.line}" if finding.line else finding.file
     location = f"`{where.replace('`', '')}`: " if where else ""
-    hint = f" *{_plain(finding.hint)}*" if finding.hint else ""
-    return f"- {location}{_plain(finding.what)}{hint}"
+    hint = f" {_plain(finding.hint)}" if finding.hint else ""
+    return f"- {location}{_plain(finding.what).rstrip('.')}.{hint}"
 
 
 def _reason(reason: str) -> str:
@@ -130,8 +130,16 @@ def _reason(reason: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text of which no character is taken for Markdown or HTML."""
-    return _MARKUP.sub(r"\\\1", _shortened(" ".join(text.split())))
+    """Return a text of which nothing is taken for Markdown or HTML but `code`."""
+    *pairs, last = _shortened(" ".join(text.split())).split("`")
+    if len(pairs) % 2:
+        # One that stands alone would make code of all that follows.
+        return _MARKUP.sub(r"\\\1", "`".join([*pairs, last]))
+    parts = [
+        f"`{part}`" if number % 2 and part else _MARKUP.sub(r"\\\1", part)
+        for number, part in enumerate([*pairs, last])
+    ]
+    return "".join(parts)
 
 
 def _shortened(text: str) -> str:

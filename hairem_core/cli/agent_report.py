@@ -75,9 +75,9 @@ def _finding(finding: Finding, shown_as: Path) -> list[str]:
 
 
 def _shown(key: str, value: Any) -> str:
+    if value is None or value in ([], {}, ""):
+        return ""
     match value:
-        case None | [] | {} | "":
-            return ""
         case bool():
             return "yes" if value else "no"
         case int() if key == "memory_bytes":

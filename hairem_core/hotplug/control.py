@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import shutil
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ class AgentControl:
         self,
         loader: PluginLoader,
         registry: AgentRegistry,
-        logs: dict[str, AgentLog],
+        logs: Mapping[str, AgentLog],
         *,
         disabled_file: Path,
         removed: Path,
@@ -100,7 +101,7 @@ class AgentControl:
     def log(self, agent_id: str) -> AgentLog:
         """Return an agent's log."""
         self._check(agent_id)
-        return self._logs.setdefault(agent_id, AgentLog())
+        return self._logs[agent_id]
 
     def _check(self, agent_id: str) -> AgentState:
         record = self._registry.get(agent_id)

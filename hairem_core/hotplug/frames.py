@@ -3,11 +3,10 @@
 A frame is a 4-byte big-endian length and that many bytes of JSON. Both ends validate.
 """
 
-import asyncio
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from hairem_core.sdk.message import Message
 from hairem_core.sdk.persona import Persona
@@ -16,8 +15,20 @@ LONGEST_FRAME = 8 * 1024 * 1024
 """Bytes. A longer one is a fault of the sender and ends the connection."""
 
 
+_MOST_FAULTS = 8
+"""That are worded. A hostile frame may have a million of them."""
+
+
 class FrameError(Exception):
     """The other end broke the protocol."""
+
+
+class Reader(Protocol):
+    """Where frames come from."""
+
+    async def readexactly(self, n: int) -> bytes:
+        """Return `n` bytes. Raises IncompleteReadError, which is an EOFError."""
+        ...
 
 
 class _Frame(BaseModel):
@@ -111,11 +122,11 @@ class Heartbeat(_Frame):
 
     kind: Literal["heartbeat"] = "heartbeat"
     hash: str
-    lag_ms: float
+    lag_ms: float = Field(ge=0, allow_inf_nan=False)
     """How much too late the loop came to send this, the worst since the last one."""
-    tasks: int
+    tasks: int = Field(ge=0, lt=2**31)
     """Background tasks that run or wait for `begin`."""
-    task_failures: int
+    task_failures: int = Field(ge=0, lt=2**31)
     """Background tasks that failed since the start."""
 
 
@@ -199,17 +210,17 @@ def encode(frame: _Frame) -> bytes:
     return len(body).to_bytes(4) + body
 
 
-async def read_to_agent(reader: asyncio.StreamReader) -> Any:
+async def read_to_agent(reader: Reader) -> Any:
     """Return the next frame for the agent. Raises FrameError, EOFError."""
     return _decode(_TO_AGENT, await _read(reader))
 
 
-async def read_to_host(reader: asyncio.StreamReader) -> Any:
+async def read_to_host(reader: Reader) -> Any:
     """Return the next frame for the host. Raises FrameError, EOFError."""
     return _decode(_TO_HOST, await _read(reader))
 
 
-async def _read(reader: asyncio.StreamReader) -> bytes:
+async def _read(reader: Reader) -> bytes:
     try:
         length = int.from_bytes(await reader.readexactly(4))
         if length > LONGEST_FRAME:
@@ -222,5 +233,7 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
 def _decode(adapter: TypeAdapter[Any], body: bytes) -> Any:
     try:
         return adapter.validate_json(body)
-    except ValueError as err:
-        raise FrameError(str(err)) from err
+    except ValidationError as err:
+        count = err.error_count()
+        what = str(err) if count <= _MOST_FAULTS else f"{count:,} faults"
+        raise FrameError(f"a frame of {len(body):,} bytes: {what}") from None

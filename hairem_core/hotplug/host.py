@@ -39,6 +39,8 @@ _MOST_DRAINING = 3
 """Older generations that may finish what they hold beside the live one."""
 _LAST_LINES = 5
 """Lines of the log that a quarantine's reason shows."""
+_LONGEST_WORDS = 500
+"""Characters of each."""
 
 
 class AgentHost:
@@ -190,6 +192,7 @@ class AgentHost:
                 self._drain(old), name=f"agent {self._agent_id} generation {old.number} drains"
             )
         process.begin()
+        self._log.add("INFO", f"generation {fresh.number} is live")
         watcher = asyncio.create_task(
             self._watch(fresh), name=f"agent {self._agent_id} generation {fresh.number}"
         )
@@ -248,6 +251,7 @@ class AgentHost:
             self._quarantine(reason)
             return
         _LOGGER.error("%s %s; starting again in %.1f s", self._agent_id, reason, pause)
+        self._log.add("ERROR", f"{reason}; starting again in {pause:.1f} s")
         self._set(AgentState.CRASHED, reason, restarts=restarts)
         self._reviving = asyncio.create_task(
             self._revive(pause), name=f"agent {self._agent_id} is restarted"
@@ -275,15 +279,19 @@ class AgentHost:
     def _quarantine(self, reason: str) -> None:
         words = [f"{reason}; it ended {Revival.MOST_ENDS} times within a minute."]
         if lines := self._log.lines(_LAST_LINES):
-            words += ["Its last words:", *(line.text for line in lines)]
+            words += ["Its last words:", *(line.text[:_LONGEST_WORDS] for line in lines)]
         _LOGGER.error("%s is quarantined: %s", self._agent_id, reason)
         self._set(AgentState.QUARANTINED, "\n".join(words))
 
     # --- messages --------------------------------------------------------------------------------
 
     def _on_live(self, message: Message) -> None:
-        if message.header.topic is Topic.TURN_CANCELLED and message.header.parent_id:
-            self.cancel(message.header.parent_id)
+        header = message.header
+        # Another agent, which got the same message, has no say in what this one does with it.
+        if header.sender.startswith("agent:"):
+            return
+        if header.topic is Topic.TURN_CANCELLED and header.parent_id:
+            self.cancel(header.parent_id)
 
     async def _handle(self, message: Message) -> None:
         """Handle one message from an inbox.

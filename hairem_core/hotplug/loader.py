@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from hairem_core.hotplug.bundle import (
 )
 from hairem_core.hotplug.gatekeeper import Gatekeeper
 from hairem_core.hotplug.host import AgentHost
+from hairem_core.hotplug.log import AgentLog
 from hairem_core.hotplug.provider import NotProvided, Provider
 from hairem_core.hotplug.registry import AgentRecord, AgentRegistry, AgentState
 from hairem_core.hotplug.report import Finding, Report, Severity, Step
@@ -68,6 +69,7 @@ class PluginLoader:
         bus: Bus,
         provider: Provider,
         config: AgentsConfig,
+        logs: Mapping[str, AgentLog],
         gatekeeper: Vetter | None = None,
         prepare: Callable[[Bundle], None] = lambda bundle: None,
     ) -> None:
@@ -77,6 +79,7 @@ class PluginLoader:
         self._registry = registry
         self._bus = bus
         self._provider = provider
+        self._logs = logs
         self._gatekeeper: Vetter = gatekeeper or Gatekeeper()
         self._prepare = prepare
         self._watcher = BundleWatcher(folders, mode=config.watch, on_change=self._on_change)
@@ -193,6 +196,8 @@ class PluginLoader:
             wanted = report.agent_id if slot.agent_id is None else None
             if wanted is not None and self._claim(slot, wanted) is None:
                 self._adopt(slot, wanted)
+                with suppress(HairemError):  # where the manifest itself is right
+                    self._show_discovered(await asyncio.to_thread(read_manifest, snapshot.folder))
             self._reject(slot, findings, folder_hash=snapshot.hash)
         elif refusal := self._claim(slot, bundle.agent_id):
             self._reject(slot, [*findings, refusal], folder_hash=snapshot.hash)
@@ -283,6 +288,7 @@ class PluginLoader:
             self._hosts[agent_id] = host
         if finding := await self._hosts[agent_id].run(bundle):
             _LOGGER.error("%s does not start: %s", slot.folder, finding)
+            self._logs[agent_id].add("ERROR", f"the bundle does not start: {finding}")
             self._registry.update(agent_id, findings=(*findings, finding))
 
     # --- what the registry shows -----------------------------------------------------------------
@@ -308,6 +314,7 @@ class PluginLoader:
         agent_id = slot.agent_id
         if agent_id is None or self._owners.get(agent_id) not in (None, slot.folder):
             agent_id = slot.agent_id = free_id(slot.folder, self._taken_ids())
+        self._logs[agent_id].add("ERROR", f"the bundle is refused: {reason}")
         host = self._hosts.get(agent_id)
         if host is not None and host.bundle is not None:
             self._registry.update(agent_id, findings=tuple(findings), folder_hash=folder_hash)

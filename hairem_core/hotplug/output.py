@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,12 @@ from hairem_core.hotplug.rates import TokenBucket
 _LONGEST_LINE = 16_384
 """Characters."""
 _CHUNK = 65_536
+_LINE_COSTS = 128
+"""Characters that a line counts beside its own: what the log writes before each, and the work."""
+_LINES_AT_ONCE = 50
+_FLOOD_PAUSE = 0.005
+"""Seconds between two chunks of a flood. One that writes more than 13 MB/s waits."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _TOLD_EVERY = 5.0
 """Seconds between two lines that say how much was left out."""
 
@@ -20,7 +27,8 @@ _TOLD_EVERY = 5.0
 class AgentOutput:
     """Brings an agent's words to H-Core's log and to its own, no more than its share of them.
 
-    One that says too much loses lines, and is not made to wait: that would change how it runs.
+    One that says too much loses lines, and is not made to wait within reason: that would change how
+    it runs.
     """
 
     def __init__(
@@ -42,20 +50,18 @@ class AgentOutput:
 
     def take(self, level: int, text: str) -> None:
         """Log what the agent said, unless it has said too much."""
-        if self._bucket.take(len(text) + 1):
+        if self._bucket.take(len(text) + _LINE_COSTS):
             self._tell_left_out()
             self.say(level, text)
-            return
-        self._left_out += 1
-        if time.monotonic() - self._told_at > _TOLD_EVERY:
-            self._tell_left_out()
+        else:
+            self._leave_out(1)
 
     def say(self, level: int, text: str) -> None:
         """Log what H-Core has to say of the agent."""
         if self._snapshot:
             text = text.replace(self._snapshot, "")
         # Before it is cut: half a secret is not recognised.
-        text = self._redact(text)[:_LONGEST_LINE]
+        text = _printable(self._redact(text)[:_LONGEST_LINE])
         level = min(max(level, logging.DEBUG), logging.CRITICAL)
         self._logger.log(level, "%s", text)
         self._log.add(logging.getLevelName(level // 10 * 10), text)
@@ -69,6 +75,12 @@ class AgentOutput:
         rest, is_cut = b"", False
         try:
             while chunk := await reader.read(_CHUNK):
+                if self._bucket.delay(_LINE_COSTS):
+                    # Not even looked at: there may be ten thousand lines in it.
+                    self._leave_out(chunk.count(b"\n"))
+                    rest, is_cut = b"", not chunk.endswith(b"\n")
+                    await asyncio.sleep(_FLOOD_PAUSE)
+                    continue
                 *lines, rest = (rest + chunk).split(b"\n")
                 if is_cut and lines:
                     lines, is_cut = lines[1:], False
@@ -79,14 +91,27 @@ class AgentOutput:
                     # secret must not be read in two halves.
                     lines.append(rest)
                     rest, is_cut = b"", True
-                for line in lines:
-                    self.take(logging.INFO, line.decode(errors="replace"))
+                await self._take_lines(lines)
                 # A flood leaves the loop to others between two chunks.
                 await asyncio.sleep(0)
             if rest:
                 self.take(logging.INFO, rest.decode(errors="replace"))
         finally:
             transport.close()
+
+    async def _take_lines(self, lines: list[bytes]) -> None:
+        for number, line in enumerate(lines):
+            if self._bucket.delay(_LINE_COSTS):
+                self._leave_out(len(lines) - number)
+                return
+            self.take(logging.INFO, line.decode(errors="replace"))
+            if not number % _LINES_AT_ONCE:
+                await asyncio.sleep(0)
+
+    def _leave_out(self, lines: int) -> None:
+        self._left_out += lines
+        if time.monotonic() - self._told_at > _TOLD_EVERY:
+            self._tell_left_out()
 
     def _tell_left_out(self) -> None:
         if self._left_out:
@@ -96,3 +121,8 @@ class AgentOutput:
                 logging.WARNING,
                 f"… {lines:,} lines left out: more than agents.limits.log_kb_per_second",
             )
+
+
+def _printable(text: str) -> str:
+    """Return `text` so that it cannot pass for another line of the log or steer a terminal."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text).replace("\n", "\n  ")

@@ -3,39 +3,38 @@
 import asyncio
 import logging
 import os
+import re
 import signal
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
-
-from pydantic import BaseModel
-from pydantic_core import to_jsonable_python
 
 from hairem_core.config import AgentsConfig
 from hairem_core.errors import HairemError
 from hairem_core.hotplug import frames
 from hairem_core.hotplug.bundle import Bundle
+from hairem_core.hotplug.calls import Calls
 from hairem_core.hotplug.errors import AgentCrashed, AgentFailed, StartFailed
 from hairem_core.hotplug.forkserver import Child, Forkserver
+from hairem_core.hotplug.intake import Intake
 from hairem_core.hotplug.output import AgentOutput
-from hairem_core.hotplug.rates import TokenBucket
 from hairem_core.hotplug.sandbox import SandboxSpec
 from hairem_core.hotplug.services import AgentServices
 from hairem_core.hotplug.vitals import Vitals
 from hairem_core.sdk.message import Message
 
-_STREAMED = frozenset({"llm.stream"})
 _CANCEL_SECONDS = 3.0
 _RETIRE_SECONDS = 2.0
 _LAST_WORDS_SECONDS = 1.0
 """How long the last words of a process that ended may take to arrive."""
 _FINISH_SECONDS = 6.0
 """What an agent may take to finish its handlers, beside the time for `teardown()`."""
-_FRAMES_PER_SECOND = 2_000
-"""A model's answer, told word by word, needs some hundred."""
-_MOST_CALLS = 256
-"""Calls of one agent under way at once."""
+_MOST_UNREAD = 32 * 2**20
+"""Bytes that may wait for a process to read them."""
+_LONGEST_ERROR = 2_000
+"""Characters of what a process says went wrong: it goes to clients and into the registry."""
+_CODE = re.compile(r"[a-z][a-z_]{0,63}")
 
 
 class HandlerFailed(HairemError):
@@ -60,7 +59,6 @@ class AgentProcess:
     ) -> None:
         loop = asyncio.get_running_loop()
         self._bundle = bundle
-        self._services = services
         self._config = config
         self._output = output
         self._redact = redact
@@ -80,8 +78,7 @@ class AgentProcess:
         self._ready: asyncio.Future[None] = loop.create_future()
         self._retired: asyncio.Future[None] = loop.create_future()
         self._handling: dict[UUID, asyncio.Future[None]] = {}
-        self._calls: dict[int, tuple[UUID | None, asyncio.Task[None]]] = {}
-        self._bucket = TokenBucket(_FRAMES_PER_SECOND, 2 * _FRAMES_PER_SECOND)
+        self._calls = Calls(services, send=self._send, drain=self._drain)
         self._supervisor: asyncio.Task[None] | None = None
         self._has_ended = False
         self._ill = ""
@@ -164,11 +161,14 @@ class AgentProcess:
             self._send(frames.Deliver(message=message))
             await asyncio.shield(future)
         except asyncio.CancelledError:
-            self._abandon_calls_of(msg_id)
+            self._calls.abandon_those_of(msg_id)
             self._send(frames.Cancel(msg_id=msg_id))
             await asyncio.wait([future], timeout=_CANCEL_SECONDS)
             if not future.done():
-                self._end_ill("did not let go of a cancelled message: its loop is blocked")
+                self._end_ill(
+                    "did not let go of a cancelled message: its loop is blocked, or its code goes "
+                    "on when it is cancelled"
+                )
             raise
         finally:
             del self._handling[msg_id]
@@ -211,8 +211,16 @@ class AgentProcess:
         self.kill()
 
     def _send(self, frame: Any) -> None:
-        if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(frames.encode(frame))
+        if self._writer is None or self._writer.is_closing():
+            return
+        self._writer.write(frames.encode(frame))
+        unread = self._writer.transport.get_write_buffer_size()
+        if unread > _MOST_UNREAD and not self._ill:
+            self._end_ill(f"does not read what it is sent: {unread // 2**20} MiB wait")
+
+    async def _drain(self) -> None:
+        if self._writer is not None:
+            await self._writer.drain()
 
     async def _supervise(self, child: Child, reader: asyncio.StreamReader) -> None:
         """Read what the agent says until it ends, then end what it leaves behind.
@@ -236,28 +244,26 @@ class AgentProcess:
 
     async def _read(self, reader: asyncio.StreamReader) -> str:
         """Take frames until there are no more; return why, where the agent is to blame."""
+        intake = Intake(reader, on_wait=self.vitals.excuse)
         try:
             while True:
-                self._take(await frames.read_to_host(reader))
-                # One that floods waits at its own end of the socket.
-                await self._bucket.wait()
-                while len(self._calls) >= _MOST_CALLS:
-                    tasks = [task for _, task in self._calls.values()]
-                    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                self._take(await intake.read(), intake.size)
         except EOFError:
             return ""
         except frames.FrameError as err:
             self.kill()
-            return f"broke the protocol: {self._redact(str(err))}"
+            return f"broke the protocol: {self._worded(str(err))}"
 
-    def _take(self, frame: Any) -> None:
+    def _take(self, frame: Any, size: int) -> None:
         match frame:
             case frames.Call():
-                self._take_call(frame)
-            case frames.Abandon(call=number) if number in self._calls:
-                self._calls[number][1].cancel()
+                self._calls.take(frame, size)
+            case frames.Abandon(call=number):
+                self._calls.abandon(number)
             case frames.Log(level=level, text=text):
                 self._output.take(level, text)
+            case frames.Heartbeat(hash=hash) if hash != self.hash:
+                raise frames.FrameError("it claims to run another bundle than it was started with")
             case frames.Heartbeat():
                 self.vitals.take(frame)
             case frames.Done() | frames.Failed():
@@ -268,9 +274,9 @@ class AgentProcess:
                 self.hash = hash
                 self._ready.set_result(None)
             case frames.StartFailed() if not self._ready.done():
-                error = self._redact(frame.error)
+                error = self._worded(frame.error)
                 self._output.say(logging.ERROR, f"does not start: {error}\n{frame.traceback}")
-                failed = StartFailed(error, file=frame.file, line=frame.line)
+                failed = StartFailed(error, file=frame.file[:256], line=frame.line)
                 self._ready.set_exception(failed)
 
     def _take_outcome(self, frame: frames.Done | frames.Failed) -> None:
@@ -278,15 +284,16 @@ class AgentProcess:
             case frames.Done(msg_id=msg_id):
                 self._settle(msg_id, None)
             case frames.Failed(msg_id=msg_id, code=code, error=error, traceback=trace):
-                error = self._redact(error)
+                error = self._worded(error)
+                code = code if _CODE.fullmatch(code) else AgentFailed.code
                 if code == AgentFailed.code:
                     self._output.say(logging.ERROR, f"failed: {error}\n{trace}")
                 self._settle(msg_id, HandlerFailed(code, error))
 
-    def _take_call(self, call: frames.Call) -> None:
-        task = asyncio.create_task(self._carry_out(call), name=f"call {call.method}")
-        self._calls[call.call] = (call.cause, task)
-        task.add_done_callback(lambda _: self._calls.pop(call.call, None))
+    def _worded(self, text: str) -> str:
+        """Return what the process said, as others may see it."""
+        text = self._redact(text)  # before it is cut: half a secret is not recognised
+        return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}…"
 
     def _settle(self, msg_id: UUID, error: HairemError | None) -> None:
         future = self._handling.get(msg_id)
@@ -296,27 +303,6 @@ class AgentProcess:
             future.set_result(None)
         else:
             future.set_exception(error)
-
-    async def _carry_out(self, call: frames.Call) -> None:
-        try:
-            if call.method in _STREAMED:
-                async with aclosing(self._services.iterate(call.method, call.arguments)) as items:
-                    async for item in items:
-                        self._send(frames.Item(call=call.call, value=_jsonable(item)))
-                value = None
-            else:
-                value = await self._services.call(call.method, call.arguments, call.cause)
-            self._send(frames.Result(call=call.call, value=_jsonable(value)))
-        except HairemError as err:
-            self._send(frames.Refused(call=call.call, code=err.code, error=str(err)))
-        except Exception as err:
-            logging.getLogger(__name__).exception("%s failed inside H-Core", call.method)
-            self._send(frames.Refused(call=call.call, code="internal", error=type(err).__name__))
-
-    def _abandon_calls_of(self, msg_id: UUID) -> None:
-        for cause, task in list(self._calls.values()):
-            if cause == msg_id:
-                task.cancel()
 
     async def _ended(self, reason: str) -> None:
         assert self._child is not None
@@ -328,8 +314,7 @@ class AgentProcess:
         except TimeoutError:
             status = -signal.SIGKILL
         reason = reason or _describe_status(status)
-        for _, task in list(self._calls.values()):
-            task.cancel()
+        self._calls.abandon_all()
         if not self._ready.done():
             self._ready.set_exception(StartFailed(f"ended while starting: {reason}"))
             self._ready.exception()  # known, where nobody waits any more
@@ -343,9 +328,3 @@ def _describe_status(status: int) -> str:
     if status < 0:
         return f"was killed by signal {-status} ({signal.Signals(-status).name})"
     return f"ended with exit code {status}"
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", exclude_none=True)
-    return to_jsonable_python(value)

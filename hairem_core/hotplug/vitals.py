@@ -1,8 +1,10 @@
 """How an agent's process is: its heartbeat, its memory, its time on the processor."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -12,6 +14,8 @@ from hairem_core.hotplug.frames import Heartbeat
 
 _EVERY = 1.0
 """Seconds between two looks."""
+_EXCUSED = 3.0
+"""Times `heartbeat_timeout` for which a process may be silent while H-Core makes it wait."""
 
 
 class Vitals:
@@ -26,7 +30,9 @@ class Vitals:
         self._started = time.monotonic()
         self._beat: Heartbeat | None = None
         self._beat_at = time.monotonic()
+        self._excused_until = 0.0
         self._memory = 0
+        self._processes = 1
         self._cpu_seconds = 0.0
         self._cpu_percent = 0.0
         self._threads = 0
@@ -66,11 +72,23 @@ class Vitals:
             "task_failures": self.task_failures,
         }
 
+    def excuse(self, seconds: float) -> None:
+        """Expect no sign of life for so long: H-Core will not read what the process says.
+
+        One that says ever more, and among it no sign of life, is excused for a while only.
+        """
+        longest = self._beat_at + _EXCUSED * self._config.heartbeat_timeout
+        self._excused_until = min(time.monotonic() + seconds, longest)
+
     async def _watch(self, pid: int) -> None:
         try:
             process = psutil.Process(pid)
             while True:
-                self._look(process)
+                if self._with_children:
+                    # There may be hundreds of them.
+                    await asyncio.to_thread(self._look, process)
+                else:
+                    self._look(process)
                 if reason := self._illness():
                     self._on_ill(reason)
                     return
@@ -84,30 +102,43 @@ class Vitals:
 
     def _look(self, process: psutil.Process) -> None:
         memory = cpu = 0.0
-        threads = 0
-        family = process.children(recursive=True) if self._with_children else []
-        for each in (process, *family):
+        family = [process, *(_started_by(process.pid) if self._with_children else ())]
+        for each in family:
             try:
                 memory += each.memory_info().rss
                 times = each.cpu_times()
-                threads += each.num_threads()
             except psutil.NoSuchProcess, psutil.AccessDenied:
                 continue
             cpu += times.user + times.system
         if self._cpu_seconds:
             self._cpu_percent = max(0.0, cpu - self._cpu_seconds) / _EVERY * 100
-        self._memory, self._cpu_seconds, self._threads = int(memory), cpu, threads
+        self._memory, self._cpu_seconds, self._processes = int(memory), cpu, len(family)
 
     def _illness(self) -> str | None:
-        silent = time.monotonic() - self._beat_at
-        if silent > self._config.heartbeat_timeout:
+        now = time.monotonic()
+        if now - max(self._beat_at, self._excused_until) > self._config.heartbeat_timeout:
+            silent = now - self._beat_at
             return f"gave no sign of life for {silent:.0f} s: something blocks its loop"
-        limit = self._config.limits.memory_mb
-        if self._memory > limit * 2**20:
+        limits = self._config.limits
+        if self._memory > limits.memory_mb * 2**20:
             used = self._memory // 2**20
-            return f"used {used} MiB of memory, more than agents.limits.memory_mb ({limit})"
-        if self._threads > (most := self._config.limits.processes):
-            # Where agents have no users of their own, nobody else counts them.
-            what = f"runs {self._threads} threads and processes"
-            return f"{what}, more than agents.limits.processes ({most})"
+            most = f"agents.limits.memory_mb ({limits.memory_mb})"
+            return f"used {used} MiB of memory, more than {most}"
+        # Where the kernel counts them it does so for two generations at once, hence twice.
+        if self._processes > 2 * limits.processes:
+            most = f"twice agents.limits.processes ({limits.processes})"
+            return f"runs {self._processes} processes, more than {most}"
         return None
+
+
+def _started_by(leader: int) -> list[psutil.Process]:
+    """Return the processes that an agent started.
+
+    By their group, which they cannot leave: a child whose parent has ended is nobody's child.
+    """
+    found = []
+    for pid in psutil.pids():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if pid != leader and os.getpgid(pid) == leader:
+                found.append(psutil.Process(pid))
+    return found

@@ -152,7 +152,7 @@ async def test_a_copied_uuid_is_refused(agents: Path, tmp_path: Path) -> None:
     manifest = "id: {0}\nname: {0}\nuuid: 3f0c6a52-6c1e-4d57-9b0e-2f6f5f6c1a99\n"
     async with running_core(tmp_path, agents=agents, wait=False) as core:
         for name in ("first", "second"):
-            write_agent(agents, name)
+            (agents / name).mkdir()
             (agents / name / "manifest.yaml").write_text(manifest.format(name))
             await until(
                 lambda name=name: (
@@ -160,7 +160,8 @@ async def test_a_copied_uuid_is_refused(agents: Path, tmp_path: Path) -> None:
                 )
             )
         assert core.registry["first"].state == "live"
-        assert core.registry["second"].findings[0].rule == "duplicate-uuid"
+        errors = [each for each in core.registry["second"].findings if each.severity == "error"]
+        assert [each.rule for each in errors] == ["duplicate-uuid"]
 
 
 async def test_a_folder_copied_in_slow_motion_becomes_one_agent(

@@ -223,14 +223,14 @@ async def test_placeholders_are_those_of_the_sentences(
 
 def test_a_finding_says_where_what_and_how_to_mend_it() -> None:
     assert describe_problems(parsed(findings=[finding()])) == (
-        "- `manifest.yaml:3`: the key \\`name\\` is missing *Add it.*"
+        "- `manifest.yaml:3`: the key `name` is missing. Add it."
     )
     assert describe_problems(
         parsed(findings=[finding("there is no logic.py", file="", line=None, hint="")])
-    ) == ("- there is no logic.py")
+    ) == ("- there is no logic.py.")
     assert describe_problems(
         parsed(findings=[finding("is too big", file="assets/a.png", line=None, hint="")])
-    ) == ("- `assets/a.png`: is too big")
+    ) == ("- `assets/a.png`: is too big.")
 
 
 def test_warnings_are_not_what_keeps_it_out() -> None:
@@ -264,8 +264,13 @@ def test_what_a_bundle_says_is_neither_markdown_nor_html() -> None:
     )
     assert text == (
         "- `ab.yaml:3`: the key \\[click\\](https://example.org) \\<img src=x\\> "
-        "\\# is \\*not\\* known"
+        "\\# is \\*not\\* known."
     )
+
+
+def test_a_backtick_that_stands_alone_makes_no_code() -> None:
+    text = describe_problems(parsed(findings=[finding("a ` and *b*", file="", hint="")]))
+    assert text == "- a \\` and \\*b\\*."
 
 
 def test_the_last_lines_of_a_log_are_shown_as_they_were() -> None:
