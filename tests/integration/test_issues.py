@@ -269,7 +269,7 @@ def test_what_a_bundle_says_is_neither_markdown_nor_html() -> None:
 
 
 def test_a_backtick_that_stands_alone_makes_no_code() -> None:
-    text = describe_problems(parsed(findings=[finding("a ` and *b*", file="", hint="")]))
+    text = describe_problems(parsed(findings=[finding("a ` and *b*", file="", line=None, hint="")]))
     assert text == "- a \\` and \\*b\\*."
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import json
 import os
 import shutil
 import textwrap
@@ -239,7 +238,6 @@ class Street:
         permissions: str = "[]",
         *,
         state: str = "live",
-        **watched: float,
     ) -> AsyncIterator[Hostile]:
         """Yield an agent; check that the neighbour and H-Core do not suffer, and what is left.
 
@@ -252,7 +250,7 @@ class Street:
         hostile = Hostile(self.core, agent_id)
         peak = asyncio.create_task(_peak())
         try:
-            async with self._neighbour.answers_as_before(what, **watched):
+            async with self._neighbour.answers_as_before(what):
                 write_agent(self._agents, agent_id, logic, permissions)
                 await until(lambda: self.core.registry.get(agent_id) is not None)
                 await hostile.is_in(state)
