@@ -105,7 +105,7 @@ def run_tests(
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Run a bundle's own tests, against a real H-Core with a scripted model."""
+    """Run a bundle's own tests on a real H-Core."""
     from hairem_core.cli.agent_report import print_report
     from hairem_core.hotplug.gatekeeper import check_folder
 
@@ -136,7 +136,7 @@ def install(
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Check somebody's agent, show what it asks for, and install it once you say yes."""
+    """Check somebody's agent and install it once you say yes."""
     from hairem_core.cli.agent_install import InstallRefused
     from hairem_core.cli.agent_install import install as install_bundle
 
@@ -158,7 +158,7 @@ def show(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print all that is known of an agent that runs."""
+    """Print all that is known of an agent."""
     from hairem_core.cli.agent_report import print_details
 
     status, body = get_json(find_places(data, config), f"/api/agents/{quote(agent_id, safe='')}")
@@ -210,7 +210,7 @@ def remove(
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Stop an agent and move its bundle away, to `removed` in the data folder."""
+    """Stop an agent and move its bundle to <data>/removed."""
     if not yes and not _confirm(f"Remove {agent_id}?"):
         typer.echo("hairem: nobody said yes; nothing was removed", err=True)
         raise typer.Exit(1)

@@ -44,7 +44,7 @@ def install(
         fetched = fetch(source, Path(place), ref=ref, bundle=bundle)
         report = check_folder(fetched)
         if report.findings:
-            print_report(report, Path(bundle or Path(source).stem), to_stderr=True)
+            print_report(report, Path(bundle or Path(source).name), to_stderr=True)
         if not report.is_accepted:
             raise InstallRefused("the Gatekeeper rejects this bundle; nothing was installed")
         found = read_bundle(fetched)

@@ -11,11 +11,18 @@ from rich.table import Table
 
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", help="Data folder.", envvar="HAIREM_DATA", show_default=False),
+    typer.Option(
+        "--data",
+        help="Where H-Core keeps its data; by default that of this user.",
+        envvar="HAIREM_DATA",
+        show_default=False,
+    ),
 ]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", help="system.yaml.", envvar="HAIREM_CONFIG", show_default=False),
+    typer.Option(
+        "--config", help="The system.yaml to use.", envvar="HAIREM_CONFIG", show_default=False
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

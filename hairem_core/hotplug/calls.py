@@ -46,11 +46,16 @@ class Calls:
         *,
         send: Callable[[Any], None],
         drain: Callable[[], Awaitable[None]],
+        on_limit: Callable[[str], None],
     ) -> None:
-        """`send` writes a frame, `drain` returns when the process has read most of what it got."""
+        """`send` writes a frame, `drain` returns when the process has read most of what it got.
+
+        `on_limit` is told in words when the process asks for more than it may.
+        """
         self._services = services
         self._send = send
         self._drain = drain
+        self._on_limit = on_limit
         self._under_way: dict[int, _UnderWay] = {}
         self._bytes = 0
         self._slots = {name: asyncio.Semaphore(most) for name, most in _ELSEWHERE.items()}
@@ -68,9 +73,11 @@ class Calls:
             raise frames.FrameError(f"call {number} is made while call {number} is under way")
         if len(self._under_way) >= _MOST_CALLS or self._bytes + size > _MOST_BYTES:
             err = RateLimited(
-                f"{len(self._under_way):,} calls of ctx are under way",
+                f"{_MOST_CALLS:,} calls of ctx at once, or {_MOST_BYTES // 2**20} MiB of them, are "
+                "as many as one agent may make",
                 hint="Wait for some of them before you make more.",
             )
+            self._on_limit(str(err))
             self._send(frames.Refused(call=number, code=err.code, error=str(err)))
             return
         task = asyncio.create_task(self._carry_out(call), name=f"call {call.method}")
@@ -102,6 +109,8 @@ class Calls:
             async with self._slots.get(call.method, self._usual_slots):
                 await self._answer(call)
         except HairemError as err:
+            if isinstance(err, RateLimited):
+                self._on_limit(str(err))
             await self._refuse(call, err.code, str(err))
         except frames.FrameError as err:
             what = f"the result is too long, {err}: ask for less at once"

@@ -188,6 +188,7 @@ class PluginLoader:
         if snapshot.hash == slot.hash and not slot.is_forced:
             return
         slot.hash, slot.is_forced = snapshot.hash, False
+        await self._stop_disabled(slot)
         report, bundle = await asyncio.to_thread(
             self._gatekeeper.check, snapshot.folder, source=slot.folder, hash=snapshot.hash
         )
@@ -222,6 +223,13 @@ class PluginLoader:
             hint="Give this bundle another id, or remove one of the two.",
         )
 
+    async def _stop_disabled(self, slot: Slot) -> None:
+        """Stop an agent that is not to run, whatever its folder holds by now."""
+        if slot.agent_id is None or slot.agent_id not in self._disabled:
+            return
+        if host := self._hosts.pop(slot.agent_id, None):
+            await host.stop()
+
     def _twin(self, bundle: Bundle) -> Finding | None:
         """Return why a bundle may not have its UUID: Home Assistant knows agents by it."""
         for host in self._hosts.values():
@@ -252,8 +260,6 @@ class PluginLoader:
         self._show_discovered(bundle.manifest)
         self._registry.update(agent_id, folder_hash=snapshot.hash, findings=tuple(findings))
         if agent_id in self._disabled:
-            if host := self._hosts.pop(agent_id, None):
-                await host.stop()
             self._registry.put(
                 replace(
                     AgentRecord.of(bundle.manifest, known=self._registry[agent_id]),
@@ -328,6 +334,7 @@ class PluginLoader:
                 record,
                 state=AgentState.REJECTED,
                 reason=reason,
+                enabled=agent_id not in self._disabled,
                 findings=tuple(findings),
                 folder_hash=folder_hash,
                 progress=None,

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import math
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -34,6 +36,10 @@ _MOST_UNREAD = 32 * 2**20
 """Bytes that may wait for a process to read them."""
 _LONGEST_ERROR = 2_000
 """Characters of what a process says went wrong: it goes to clients and into the registry."""
+_LONG_WAIT = 0.5
+"""Seconds."""
+_SAID_EVERY = 30.0
+"""Seconds between two lines of the log that say the same of a process."""
 _CODE = re.compile(r"[a-z][a-z_]{0,63}")
 
 
@@ -78,8 +84,11 @@ class AgentProcess:
         self._ready: asyncio.Future[None] = loop.create_future()
         self._retired: asyncio.Future[None] = loop.create_future()
         self._handling: dict[UUID, asyncio.Future[None]] = {}
-        self._calls = Calls(services, send=self._send, drain=self._drain)
+        self._calls = Calls(
+            services, send=self._send, drain=self._drain, on_limit=self._say_sometimes
+        )
         self._supervisor: asyncio.Task[None] | None = None
+        self._said: dict[str, float] = {}
         self._has_ended = False
         self._ill = ""
 
@@ -244,15 +253,27 @@ class AgentProcess:
 
     async def _read(self, reader: asyncio.StreamReader) -> str:
         """Take frames until there are no more; return why, where the agent is to blame."""
-        intake = Intake(reader, on_wait=self.vitals.excuse)
+        intake = Intake(reader, on_wait=self._on_wait)
         try:
             while True:
-                self._take(await intake.read(), intake.size)
+                frame, size = await intake.read()
+                self._take(frame, size)
         except EOFError:
             return ""
         except frames.FrameError as err:
             self.kill()
             return f"broke the protocol: {self._worded(str(err))}"
+
+    def _on_wait(self, seconds: float) -> None:
+        self.vitals.excuse(seconds)
+        if seconds > _LONG_WAIT:
+            self._say_sometimes("says more than H-Core takes of one agent, and has to wait")
+
+    def _say_sometimes(self, words: str) -> None:
+        now = time.monotonic()
+        if now - self._said.get(words, -math.inf) > _SAID_EVERY:
+            self._said[words] = now
+            self._output.say(logging.WARNING, words)
 
     def _take(self, frame: Any, size: int) -> None:
         match frame:
@@ -264,6 +285,8 @@ class AgentProcess:
                 self._output.take(level, text)
             case frames.Heartbeat(hash=hash) if hash != self.hash:
                 raise frames.FrameError("it claims to run another bundle than it was started with")
+            case frames.Heartbeat(lag_ms=lag) if not 0 <= lag < math.inf:
+                raise frames.FrameError(f"its loop's lag is no time: {lag}")
             case frames.Heartbeat():
                 self.vitals.take(frame)
             case frames.Done() | frames.Failed():

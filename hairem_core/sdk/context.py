@@ -65,7 +65,7 @@ class MemoryAccess(Protocol):
     ) -> list[Recollection]:
         """Return what fits `query`, best first.
 
-        With `shared` also what others of the crew share, which needs permission `memory.shared`.
+        With `shared` also what others of the crew heard and said: permission `memory.shared`.
         Raises PermissionDenied.
         """
         ...

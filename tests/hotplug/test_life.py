@@ -138,6 +138,24 @@ async def test_a_disabled_agent_stays_so_over_a_restart_and_loses_nothing(
         await until(lambda: heard == ["1"])
 
 
+async def test_an_agent_is_disabled_though_its_folder_has_a_mistake(
+    agents: Path, tmp_path: Path
+) -> None:
+    folder = write_agent(agents, "counter", COUNTER)
+    async with running_core(tmp_path, agents=agents) as core:
+        (folder / "logic.py").write_text("class Agent(\n")
+        await until(lambda: bool(core.registry["counter"].findings))
+        assert core.registry["counter"].state == "live"
+        await core.control.disable("counter")
+        assert core.agent_pid("counter") is None
+        record = core.registry["counter"]
+        assert (record.state, record.enabled) == ("rejected", False)
+        (folder / "logic.py").write_text(COUNTER)
+        await until(lambda: core.registry["counter"].reason == "disabled")
+        await core.control.enable("counter")
+        assert (await ask(core, from_test("counter")))[0].payload.content == "1"
+
+
 async def test_a_removed_agents_bundle_is_kept(agents: Path, tmp_path: Path) -> None:
     write_agent(agents, "counter", COUNTER)
     async with running_core(tmp_path, agents=agents) as core:

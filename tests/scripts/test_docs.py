@@ -25,7 +25,7 @@ SUMMARIES = {DOCS / "sandbox.md"}
 """English pages of which the French one tells the beginning alone."""
 OF_THE_SOURCE = [
     ROOT / "CONTRIBUTING.md",
-    *(DOCS / name for name in ("architecture.md", "benchmarks.md", "h-link.md", "sandbox.md")),
+    *(DOCS / name for name in ("architecture.md", "h-link.md", "sandbox.md")),
 ]
 """Pages that name files and methods of this repository."""
 
@@ -169,7 +169,7 @@ def test_both_languages_say_the_same_of_the_same(english: Path, french: Path) ->
 
 @pytest.mark.parametrize("page", OF_THE_SOURCE, ids=_name)
 def test_the_files_and_methods_that_a_page_names_are_there(page: Path) -> None:
-    places = (ROOT, ROOT / "hairem_core", ROOT / "custom_components" / "hairem")
+    places = (ROOT, DOCS, ROOT / "hairem_core", ROOT / "custom_components" / "hairem")
     for span in _SPAN.findall(_prose(page)):
         if _FILE.fullmatch(span):
             assert any((place / span).exists() for place in places), span
@@ -198,7 +198,9 @@ def test_the_map_has_every_room() -> None:
     core = ROOT / "hairem_core"
     names = {f"{path.name}/" for path in core.iterdir() if (path / "__init__.py").is_file()}
     names |= {path.name for path in core.glob("*.py") if not path.name.startswith("__")}
-    assert not {name for name in names if not re.search(rf"^ +{re.escape(name)} ", rooms, re.M)}
+    assert not {
+        name for name in names if not re.search(rf"^ +{re.escape(name)} ", rooms, re.MULTILINE)
+    }
 
 
 def test_every_room_of_the_tests_is_told() -> None:

@@ -65,7 +65,7 @@ class Scene:
         }
 
     async def _meet(self) -> None:
-        self._say("The kitchen, in the evening. Two agents are at home.")
+        self._say("The kitchen, in the evening. Three agents are at home.")
         await self._process("renarde", "Good evening, Renarde!")
         await self._pipeline("electra", "Hello, Electra!")
         await self._pipeline("renarde", "Bonjour Renarde !", language="fr")

@@ -1,12 +1,11 @@
 """A whole H-Core with an agent that behaves, and beside it one after another that does not."""
 
 import asyncio
+import ctypes
 import functools
-import os
 import shutil
-import textwrap
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,73 +13,14 @@ from typing import Any, Self
 import psutil
 
 from hairem_core.core import Core
-from hairem_core.hotplug.registry import AgentRecord
-from hairem_core.sdk.chat import ChatRequest, Delta
+from hairem_core.sdk.chat import ChatRequest, Delta, ToolCall
 from hairem_core.sdk.message import Message, Topic
-from tests.hotplug.helpers import ask, from_test
 from tests.hotplug.hostile.neighbour import NEIGHBOUR, Neighbour, Slowed
+from tests.hotplug.hostile.puppet import PUPPET, Hostile
 from tests.support.bus import note, until
-from tests.support.core import OpenGate, running_core, write_agent
+from tests.support.core import Client, OpenGate, running_core, write_agent
 
-PUPPET = '''
-import asyncio, ctypes, errno, gc, json, mmap, os, resource, select, signal, socket, struct, sys
-import threading, time, traceback
-from pathlib import Path
-from uuid import UUID, uuid4
-from hairem_core.sdk import *
-
-
-def attempt(action, *arguments, **options):
-    """Return "ok", or the symbol of the error that the system gave."""
-    try:
-        action(*arguments, **options)
-    except OSError as err:
-        return errno.errorcode.get(err.errno, repr(err))
-    return "ok"
-
-
-def host_socket():
-    """Return the socket to H-Core, by its descriptor: the one whose other end is not here."""
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            found = socket.socket(fileno=os.dup(int(name)))
-            peer, *_ = struct.unpack("3i", found.getsockopt(socket.SOL_SOCKET, 17, 12))
-        except OSError:
-            continue
-        if peer != os.getpid():
-            return found
-        found.close()
-
-
-def send(body, connection=None):
-    """Write bytes on the socket to H-Core, past everything that hAIrem wraps around it."""
-    connection = connection or host_socket()
-    rest = memoryview(body)
-    while rest:
-        try:
-            rest = rest[connection.send(rest):]
-        except BlockingIOError:
-            select.select([], [connection], [])
-
-
-def frame(**fields):
-    body = json.dumps(fields).encode()
-    return struct.pack(">I", len(body)) + body
-
-
-class Agent(BaseAgent):
-    async def on_message(self, message):
-        scope = globals() | {"self": self, "ctx": self.ctx, "message": message}
-        exec(message.payload.content, scope)
-        try:
-            result = await scope["attack"]()
-        except Exception as err:
-            result = f"{type(err).__name__}: {err}"
-        await self.ctx.bus.answer(message, topic=Topic.AGENT_NOTE, data={"result": result})
-'''
-"""Does what a message says, in Python."""
-
-_MOST_MEMORY_MB = 96
+_MOST_MEMORY_MB = 128
 """By which H-Core's own may grow while it is attacked."""
 _MOST_LEFT_MB = 48
 _WARM_UP = 60
@@ -88,11 +28,12 @@ _WARM_UP = 60
 _POOLED = 6
 """Connections to Redis that H-Core may come to hold: it keeps one that was needed at once."""
 
+LIMITS = {"memory_mb": 160, "open_files": 64, "processes": 24, "file_mb": 16}
 CONFIG: dict[str, Any] = {
     "heartbeat_timeout": 4,
     "start_timeout": 4,
     "teardown_timeout": 1,
-    "limits": {"memory_mb": 160, "open_files": 64, "processes": 24, "file_mb": 16},
+    "limits": LIMITS,
 }
 
 
@@ -111,6 +52,16 @@ def once_more[**P](test: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[
     return run
 
 
+class Chatter:
+    """Stands for a language model: it uses the first tool that it is given, and talks."""
+
+    async def stream(self, agent_id: str, request: ChatRequest) -> AsyncGenerator[Delta]:
+        if request.tools and request.messages[-1].role != "tool":
+            yield Delta(tool_calls=[ToolCall(id="1", name=request.tools[0].name)])
+        for _ in range(20):
+            yield Delta(content="so to say ")
+
+
 @dataclass
 class Footprint:
     """What H-Core itself uses."""
@@ -122,83 +73,19 @@ class Footprint:
     @classmethod
     def now(cls) -> Self:
         tasks = [task for task in asyncio.all_tasks() if not task.done()]
-        memory = psutil.Process().memory_info().rss
-        return cls(len(os.listdir("/proc/self/fd")), len(tasks), memory)
-
-
-class Chatter:
-    """Stands for a language model that says a lot."""
-
-    async def stream(self, agent_id: str, request: ChatRequest) -> AsyncGenerator[Delta]:
-        for _ in range(200):
-            yield Delta(content="so to say " * 20)
-            await asyncio.sleep(0.001)
-
-
-class Hostile:
-    """One agent that does harm."""
-
-    def __init__(self, core: Core, agent_id: str) -> None:
-        self._core = core
-        self.id = agent_id
-
-    @property
-    def record(self) -> AgentRecord:
-        return self._core.registry[self.id]
-
-    @property
-    def pid(self) -> int:
-        pid = self._core.agent_pid(self.id)
-        assert pid is not None
-        return pid
-
-    @property
-    def details(self) -> dict[str, Any]:
-        process = self._core.control.details(self.id)["process"]
-        assert isinstance(process, dict)
-        return process
-
-    @property
-    def protections(self) -> dict[str, str]:
-        protections = self.details["protections"]
-        assert isinstance(protections, dict)
-        return protections
-
-    @property
-    def log(self) -> list[str]:
-        return [line.text for line in self._core.control.log(self.id).lines()]
-
-    async def start(self, attack: str, **fields: Any) -> None:
-        """Have a puppet do something, without waiting for the end of it."""
-        body = textwrap.indent(textwrap.dedent(attack), "    ")
-        await self._core.bus.publish(
-            from_test(self.id, f"async def attack():\n{body}", **fields)
-        )
-
-    async def do(self, attack: str) -> Any:
-        """Have a puppet do something and return what came of it."""
-        body = textwrap.indent(textwrap.dedent(attack), "    ")
-        message = from_test(self.id, f"async def attack():\n{body}")
-        (answer,) = await ask(self._core, message)
-        return answer.payload.data["result"]
-
-    async def is_in(self, state: str, seconds: float = 15.0) -> None:
-        await until(lambda: self.record.state == state, seconds)
-
-    async def ended(self, reason: str, ends: int = 1, seconds: float = 20.0) -> None:
-        """Wait until it has ended `ends` times and lives again."""
-        await until(
-            lambda: self.record.restarts >= ends and self.record.state == "live", seconds
-        )
-        assert reason in (self.record.last_error or ""), self.record
+        process = psutil.Process()
+        return cls(process.num_fds(), len(tasks), process.memory_info().rss)
 
 
 class Street:
     """Where the neighbour lives."""
 
-    def __init__(self, core: Core, agents: Path, data: Path, neighbour: Neighbour) -> None:
+    def __init__(
+        self, core: Core, agents: Path, data: Path, neighbour: Neighbour, client: Client
+    ) -> None:
         self.core = core
         self.data = data
+        self.client = client
         self._agents = agents
         self._neighbour = neighbour
         self._number = 0
@@ -219,9 +106,10 @@ class Street:
                 agents_config=CONFIG | agents_config,
             ) as core,
             Neighbour.meet(core) as neighbour,
+            Client.connect(core.address, core.new_token or "") as client,
         ):
+            street = cls(core, agents, folder / "data", neighbour, client)
             # What is imported and pooled at a first time is so before anything is measured.
-            street = cls(core, agents, folder / "data", neighbour)
             for _ in range(_WARM_UP):
                 await core.memory.record(_small_talk())
                 await core.memory.recall("neighbour", "fine day", limit=1)
@@ -232,68 +120,76 @@ class Street:
 
     @asynccontextmanager
     async def hostile(
-        self,
-        what: str,
-        logic: str = PUPPET,
-        permissions: str = "[]",
-        *,
-        state: str = "live",
+        self, what: str, logic: str = PUPPET, permissions: str = "[]", *, state: str = "live"
     ) -> AsyncIterator[Hostile]:
         """Yield an agent; check that the neighbour and H-Core do not suffer, and what is left.
 
         Raises Slowed and AssertionError.
         """
-        self._number += 1
-        agent_id = f"hostile_{self._number}"
+        async with self.gang(what, [logic], permissions, state=state) as (hostile,):
+            yield hostile
+
+    @asynccontextmanager
+    async def gang(
+        self, what: str, logics: Sequence[str], permissions: str = "[]", *, state: str = "live"
+    ) -> AsyncIterator[list[Hostile]]:
+        """Yield several agents that do harm at the same time."""
+        ids = [f"hostile_{self._number + index}" for index in range(len(logics))]
+        self._number += len(ids)
         before = Footprint.now()
         neighbour = self.core.agent_pid("neighbour")
-        hostile = Hostile(self.core, agent_id)
+        gang = [Hostile(self.core, self.client, agent_id) for agent_id in ids]
         peak = asyncio.create_task(_peak())
         try:
             async with self._neighbour.answers_as_before(what):
-                write_agent(self._agents, agent_id, logic, permissions)
-                await until(lambda: self.core.registry.get(agent_id) is not None)
-                await hostile.is_in(state)
-                yield hostile
+                for agent_id, logic in zip(ids, logics, strict=True):
+                    write_agent(self._agents, agent_id, logic, permissions)
+                await until(lambda: all(self.core.registry.get(each) for each in ids))
+                await asyncio.gather(*(each.is_in(state) for each in gang))
+                yield gang
         finally:
             peak.cancel()
-            shutil.rmtree(self._agents / agent_id)
-            await until(lambda: self.core.registry.get(agent_id) is None, 20)
+            for agent_id in ids:
+                shutil.rmtree(self._agents / agent_id)
+            await until(lambda: not any(self.core.registry.get(each) for each in ids), 20)
         assert self.core.agent_pid("neighbour") == neighbour
         assert self.core.registry["neighbour"].state == "live"
         assert not self.core.registry["neighbour"].restarts
-        await self._nothing_is_left(agent_id, before, await peak)
+        await self._nothing_is_left(ids, before, await peak)
 
-    async def _nothing_is_left(self, agent_id: str, before: Footprint, peak: int) -> None:
+    async def _nothing_is_left(self, ids: Sequence[str], before: Footprint, peak: int) -> None:
         most = self._at_first.descriptors + _POOLED
         try:
-            await until(lambda: not self._processes_of(agent_id), 5)
+            await until(lambda: not self._processes_of(ids), 5)
             await until(lambda: Footprint.now().tasks <= self._at_first.tasks, 5)
             await until(lambda: Footprint.now().descriptors <= most, 5)
         except TimeoutError:
             raise AssertionError(
-                f"left: {self._processes_of(agent_id)}, {self._at_first} became {Footprint.now()}"
+                f"left: {self._processes_of(ids)}, {self._at_first} became {Footprint.now()}"
             ) from None
-        after = Footprint.now()
-        print(  # noqa: T201
-            f"    H-Core: {(peak - before.memory) / 2**20:+.0f} MiB at most, "
-            f"{(after.memory - before.memory) / 2**20:+.0f} MiB after"
-        )
-        assert peak - before.memory < _MOST_MEMORY_MB * 2**20
-        assert after.memory - before.memory < _MOST_LEFT_MB * 2**20
+        if Footprint.now().memory - before.memory > _MOST_LEFT_MB * 2**20:
+            _give_back()
+        grown, left = (each - before.memory for each in (peak, Footprint.now().memory))
+        print(f"    H-Core: {grown / 2**20:+.0f} MiB at most, {left / 2**20:+.0f} MiB after")  # noqa: T201
+        assert grown < _MOST_MEMORY_MB * 2**20
+        assert left < _MOST_LEFT_MB * 2**20
 
-    def _processes_of(self, agent_id: str) -> list[int]:
-        """Return the processes in an agent's working folder, whoever started them."""
-        folder = str(self.data / "agents" / agent_id)
+    def _processes_of(self, ids: Sequence[str]) -> list[int]:
+        """Return the processes in the agents' working folders, whoever started them."""
+        folders = [self.data / "agents" / agent_id for agent_id in ids]
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
-                try:
-                    if os.readlink(entry / "cwd").startswith(folder):
+                with suppress(OSError):
+                    if (entry / "cwd").readlink() in folders:
                         found.append(int(entry.name))
-                except OSError:
-                    continue
         return found
+
+
+def _give_back() -> None:
+    """Have the C library give back what it holds and does not need, so that a leak shows."""
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
 
 
 async def _peak() -> int:

@@ -1,150 +1,184 @@
-"""Agents that say too much."""
+"""Agents that say more than anybody can take."""
+
+import asyncio
 
 import pytest
 
-from tests.hotplug.hostile.street import Hostile, Street, once_more
+from hairem_core.sdk.message import Message
+from tests.hotplug.hostile.street import Street, once_more
+from tests.support.bus import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-FOR_TWO_SECONDS = """
-end = time.monotonic() + 2
-said = 0
-while time.monotonic() < end:
-    {}
-return said
-"""
+SECONDS = 1.5
+_LOG_MB = 1.0
+"""What of a flood may come to be kept: 64 KiB a second, and four seconds of it at once."""
 
 
 @pytest.mark.parametrize(
-    ("what", "step"),
+    "step",
     [
-        ("print", "print('a line of the log ' * 4); said += 80"),
-        ("os.write", "said += os.write(2, (b'y' * 10 + b'\\n') * 5000)"),
-        ("empty lines", "said += os.write(2, b'\\n' * 50000)"),
-        ("ctx.logger", "ctx.logger.warning('a line of the log ' * 4); said += 80\n    await asyncio.sleep(0)"),
-        ("a log record of 7 MB", "ctx.logger.warning('x' * 7_000_000); said += 7_000_000\n    await asyncio.sleep(0)"),
+        "print('a line of the log ' * 4)",
+        "os.write(2, b'0123456789\\n' * 5000)",
+        "os.write(2, b'\\n' * 60_000)",
+        "ctx.logger.warning('a line of the log ' * 4)",
+        "ctx.logger.warning('x' * 7_000_000)",
     ],
+    ids=["print", "os.write", "empty lines", "ctx.logger", "long records"],
 )
 @once_more
-async def test_a_flood_of_log(street: Street, what: str, step: str) -> None:
-    async with street.hostile(what) as hostile:
-        said = await hostile.do(FOR_TWO_SECONDS.format(step))
-        print(f"    {said / 2e6:.0f} MB/s said")
-        assert hostile.record.state == "live"
-        print([x[:80] for x in hostile.log[-2:]], len(hostile.log), sum(map(len, hostile.log)))
+async def test_a_flood_of_log_is_cut(street: Street, step: str) -> None:
+    async with street.hostile(f"log: {step}") as hostile:
+        await hostile.do(f"""
+            end = time.monotonic() + {SECONDS}
+            while time.monotonic() < end:
+                {step}
+                await asyncio.sleep(0)
+        """)
+        kept = hostile.log
+        assert sum(map(len, kept)) < _LOG_MB * 2**20
+        assert any("left out" in line or "dropped" in line for line in kept), kept[-3:]
+        assert await hostile.do("return 'here'") == "here"
+        assert not hostile.record.restarts
 
 
 @once_more
-async def test_a_line_of_50_mb(street: Street) -> None:
-    async with street.hostile("one line of 50 MB") as hostile:
-        assert await hostile.do("""
+async def test_a_line_of_50_mb_is_cut(street: Street) -> None:
+    async with street.hostile("a line of 50 MB") as hostile:
+        await hostile.do("""
             for _ in range(50):
                 os.write(2, b"x" * 1_000_000)
             os.write(2, b"\\nthe next line\\n")
-            return "said"
-        """) == "said"
-        print([x[:80] for x in hostile.log[-2:]], len(hostile.log), sum(map(len, hostile.log)))
-
-
-@once_more
-async def test_publish_10_000(street: Street) -> None:
-    async with street.hostile("10,000 messages published, without waiting") as hostile:
-        out = await hostile.do("""
-            tasks = [asyncio.ensure_future(ctx.bus.publish("agent:neighbour", topic=Topic.AGENT_NOTE, content="x")) for _ in range(10000)]
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-            return [sum(isinstance(each, UUID) for each in results), str(next((each for each in results if not isinstance(each, UUID)), None))]
         """)
-        print(out, hostile.record)
+        await asyncio.sleep(0.5)
+        assert sum(map(len, hostile.log)) < 20_000
+        assert not hostile.record.restarts
+
 
 @once_more
-async def test_raw_10_000(street: Street) -> None:
-    async with street.hostile("raw frames") as hostile:
-        out = await hostile.do("""
-            s = host_socket()
-            end = time.monotonic() + 3
-            n = 0
-            while time.monotonic() < end:
-                n += 100
-                send(b"".join(frame(kind="call", call=10**9 + n + i, method="bus.publish", arguments=dict(recipient="agent:neighbour", topic="agent.note", type="SUBJECTIVE", content="x", data={}, metadata={}, priority="P2", conversation_id=None)) for i in range(100)), s)
-                await asyncio.sleep(0)
-            return n
+async def test_a_line_of_the_log_passes_for_no_other(street: Street) -> None:
+    async with street.hostile("log forging") as hostile:
+        await hostile.do("""
+            print("\\x1b[2Jquiet\\r2026-11-21 ERROR hairem.agent.neighbour: on fire")
+            ctx.logger.info("first\\n2026-11-21 ERROR hairem.agent.neighbour: on fire")
         """)
-        print(out, hostile.record)
+        await hostile.says("quiet")
+        await hostile.says("first")
+        for line in hostile.log:
+            assert not any(each in line for each in "\x1b\r"), line
+            assert all(part.startswith(" ") for part in line.split("\n")[1:]), line
+
 
 @once_more
-async def test_same_number(street: Street) -> None:
-    async with street.hostile("raw frames, one number") as hostile:
+async def test_10_000_messages_at_once(street: Street) -> None:
+    heard: list[Message] = []
+    stop = await street.core.bus.listen("user:victim", heard.append)
+    async with street.hostile("10,000 messages published at once") as hostile:
         await hostile.start("""
-            s = host_socket()
-            end = time.monotonic() + 4
-            while time.monotonic() < end:
-                send(b"".join(frame(kind="call", call=1, method="memory.recall", arguments=dict(query="fine day")) for i in range(100)), s)
-                await asyncio.sleep(0)
+            for number in range(10_000):
+                asyncio.ensure_future(
+                    ctx.bus.publish("user:victim", topic=Topic.AGENT_NOTE, content=str(number))
+                ).add_done_callback(lambda task: task.exception())
         """)
-        import asyncio
-        await asyncio.sleep(4)
-        print(hostile.record, len(asyncio.all_tasks()))
+        await until(lambda: heard)
+        await asyncio.sleep(SECONDS)
+        # 50 a second, and four seconds of it at once.
+        assert 100 < len(heard) < 200 + 50 * (SECONDS + 3)
+        assert [int(each.payload.content) for each in heard[:100]] == list(range(100))
+        await hostile.says("agents.limits.messages_per_second: more than 50 messages a second")
+        assert hostile.record.state == "live"
+        assert not hostile.record.restarts
+    await stop()
+
+
+CALLS = {
+    "messages": (
+        "call(10**9 + n, 'bus.publish', recipient='agent:neighbour', topic='agent.note', "
+        "type='SUBJECTIVE', content='x', data={}, metadata={}, priority='P2', "
+        "conversation_id=None)"
+    ),
+    "recalls": "call(10**9 + n, 'memory.recall', query='fine day', limit=50)",
+    "abandoned": (
+        "call(10**9 + n, 'memory.recall', query='fine day') + frame(kind='abandon', call=10**9 + n)"
+    ),
+    "nonsense": "call(10**9 + n, 'nothing')",
+    "streams": "call(10**9 + n, 'llm.stream', request=dict(messages=[dict(role='user')]))",
+    "long records": "frame(kind='log', level=40, text='x' * (8 * 2**20 - 100))",
+    "JSON": "call(10**9 + n, 'state.set', key='k', value=[[]] * 2_000_000)",
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
 @once_more
-async def test_recall_1000(street: Street) -> None:
+async def test_raw_frames_wait_for_their_turn(street: Street, name: str) -> None:
+    async with street.hostile(f"raw frames: {name}") as hostile:
+        await hostile.start(f"""
+            connection, n, end = host_socket(), 0, time.monotonic() + {SECONDS + 1}
+            while time.monotonic() < end:
+                n += 1
+                send({CALLS[name]}, connection)
+                if not n % 20:
+                    await asyncio.sleep(0)
+            await asyncio.sleep(3600)
+        """)
+        await asyncio.sleep(SECONDS + 1)
+        assert hostile.record.state == "live", hostile.record
+        assert not hostile.record.restarts, hostile.record
+
+
+@once_more
+async def test_1000_recalls_at_once_are_all_answered(street: Street) -> None:
     async with street.hostile("1,000 recalls at once") as hostile:
-        out = await hostile.do("""
-            results = await asyncio.gather(*(ctx.memory.recall("fine day", limit=50) for _ in range(1000)), return_exceptions=True)
-            return [sum(isinstance(each, list) for each in results), str(next((each for each in results if not isinstance(each, list)), None))]
+        outcome = await hostile.do("""
+            recalls = (ctx.memory.recall("fine day", limit=50) for _ in range(1000))
+            return [type(each).__name__ for each in await asyncio.gather(*recalls)]
         """)
-        print(out, hostile.record)
+        assert outcome == ["list"] * 1000
+
+
 @once_more
-async def test_not_reading(street: Street) -> None:
-    async with street.hostile("not reading what it asked for") as hostile:
-        assert await hostile.do("""
-            for i in range(40):
-                await ctx.bus.publish("user:nobody", topic=Topic.NARRATIVE_TEXT, content="z" * 90000)
-            return len(await ctx.memory.recent(limit=100))
-        """) == 40
-        await hostile.start("""
-            s = host_socket()
-            n = 0
+async def test_more_calls_than_are_taken_are_refused(street: Street) -> None:
+    async with street.hostile("3,000 calls at once") as hostile:
+        outcome = await hostile.do("""
+            calls = (ctx.memory.recall("fine day") for _ in range(3000))
+            found = await asyncio.gather(*calls, return_exceptions=True)
+            return sorted({getattr(each, "code", "answered") for each in found})
+        """)
+        assert outcome == ["answered", "rate_limited"]
+        await hostile.says("1,024 calls of ctx at once")
+
+
+@once_more
+async def test_what_it_does_not_read_does_not_pile_up(street: Street) -> None:
+    async with street.hostile("asks and does not read") as hostile:
+        event = await hostile.turn("""
+            for _ in range(20):
+                await ctx.bus.publish("user:x", topic=Topic.NARRATIVE_TEXT, content="z" * 90_000)
+            connection, n = host_socket(), 0
             while True:
                 n += 1
-                send(frame(kind="call", call=10**9 + n, method="memory.recent", arguments=dict(limit=100)), s)
+                send(call(10**9 + n, "memory.recent", limit=100), connection)
         """)
-        import asyncio
-        await asyncio.sleep(5)
-        print(hostile.record, len(asyncio.all_tasks()))
+        assert "gave no sign of life" in event["error"]["message"]
+        await hostile.restarted("gave no sign of life")
+
+
 @once_more
-async def test_abandon(street: Street) -> None:
-    async with street.hostile("abandoned") as hostile:
-        out = await hostile.do("""
-            for _ in range(20):
-                tasks = [asyncio.ensure_future(ctx.memory.recall("fine day", limit=50)) for _ in range(200)]
-                await asyncio.sleep(0)
-                for t in tasks: t.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+async def test_state_has_its_limits(street: Street) -> None:
+    async with street.hostile("state") as hostile:
+        outcome = await hostile.do("""
+            said = []
+            for size in (60_000, 70_000, 7_000_000, 50_000_000):
+                try:
+                    await ctx.state.set("key", "x" * size)
+                    said.append("ok")
+                except AgentError as err:
+                    said.append(str(err))
+            return said
         """)
-        print(hostile.record)
-@once_more
-async def test_big_logs(street: Street) -> None:
-    async with street.hostile("1000 Log frames of 8 MiB") as hostile:
-        await hostile.start("""
-            s = host_socket()
-            body = frame(kind="log", level=20, text="x" * (8 * 2**20 - 60))
-            for _ in range(1000):
-                send(body, s)
-                await asyncio.sleep(0)
-        """)
-        import asyncio
-        await asyncio.sleep(5)
-        print(hostile.record)
-@once_more
-async def test_big_json(street: Street) -> None:
-    async with street.hostile("1000 frames of 8 MiB JSON") as hostile:
-        await hostile.start("""
-            s = host_socket()
-            body = frame(kind="call", call=7, method="state.set", arguments={"key": "k", "value": [[]] * 2_000_000})
-            ctx.logger.info("%s", len(body))
-            for _ in range(1000):
-                send(body, s)
-                await asyncio.sleep(0)
-        """)
-        import asyncio
-        await asyncio.sleep(5)
-        print(hostile.record, hostile.log)
+        assert outcome[0] == "ok"
+        assert "64 KiB are allowed" in outcome[1]
+        assert "64 KiB are allowed" in outcome[2]
+        assert "at most 8,388,608 bytes" in outcome[3]
+        # Of few keys, for it takes a second to reach the thousand that are allowed.
+        assert await hostile.do("return len(await ctx.state.get('key'))") == 60_000
