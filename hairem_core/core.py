@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
+from os.path import normpath
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -187,7 +188,8 @@ class Core:
         config, data = self._config.agents, self._data
         data.open_to_agents()
         self._loader = PluginLoader(
-            [self._root / folder for folder in config.folders],
+            # One folder in two spellings would be two owners of each id.
+            list(dict.fromkeys(Path(normpath(self._root / each)) for each in config.folders)),
             snapshots=SnapshotStore(data.bundles),
             create_host=self._create_host,
             registry=self.registry,

@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 import typer
 
-from hairem_core.cli.bundles import bundle_at, find_agent, writable_folder
+from hairem_core.cli.bundles import bundle_at, find_agent, looked_at, writable_folder
 from hairem_core.cli.client import BridgeClient, BridgeError, get_json
 from hairem_core.cli.options import ConfigOption, DataOption, JsonOption
-from hairem_core.cli.places import find_places
+from hairem_core.cli.places import Places, find_places
 from hairem_core.errors import HairemError
 
 app = typer.Typer(help="Write, check, test, install and look after agents.", no_args_is_help=True)
@@ -55,7 +55,9 @@ def new(
     folder = writable_folder(places, into)
     taken = find_agent(places, agent_id, folder)
     if taken is not None or (taken := folder / agent_id).exists():
-        raise HairemError(f"there is a {agent_id} already", where=str(taken), hint="Choose an id.")
+        raise HairemError(
+            f"there is a {agent_id} already", where=str(taken), hint="Choose another."
+        )
     asks = not yes and sys.stdin.isatty()
     name = _text(name, "Its name", agent_id.replace("_", " ").title(), asks)
     description = _text(description, "What it does, in one sentence", "", asks)
@@ -79,12 +81,19 @@ def new(
         place.rename(target)
     shown = os.path.relpath(target) if target.is_relative_to(Path.cwd()) else target
     typer.echo(f"{name} is in {shown}")
-    typer.echo(f"  hairem agent test {shown}      tries it\n  hairem ask {agent_id} Hello    talks")
+    commands = {f"hairem agent test {shown}": "tries it"}
+    if looked_at(places, folder):
+        commands[f"hairem ask {agent_id} Hello"] = "talks"
+    width = max(len(command) for command in commands)
+    for command, does in commands.items():
+        typer.echo(f"  {command:<{width}}    {does}")
+    _tell_of_folder(places, folder)
 
 
 @app.command()
 def check(
-    path: Annotated[Path, typer.Argument(help="The bundle's folder.")], as_json: JsonOption = False
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The bundle's folder.")],
+    as_json: JsonOption = False,
 ) -> None:
     """Look whether a bundle would be let in, without running any of it."""
     from hairem_core.cli.agent_report import print_report
@@ -110,7 +119,8 @@ def run_tests(
     from hairem_core.hotplug.gatekeeper import check_folder
 
     places = find_places(data, config)
-    folder = bundle_at(Path(bundle)) if Path(bundle).exists() else find_agent(places, bundle)
+    is_path = bundle != "" and Path(bundle).exists()
+    folder = bundle_at(Path(bundle)) if is_path else find_agent(places, bundle)
     if folder is None:
         raise HairemError(f"there is no folder and no agent {bundle!r}")
     if not (folder / "tests").is_dir():
@@ -148,7 +158,11 @@ def install(
     except InstallRefused as err:
         typer.echo(f"hairem: {err}", err=True)
         raise typer.Exit(1) from err
-    typer.echo(f"Installed in {target}; `hairem agent show {target.name}` says how it is.")
+    if looked_at(places, target.parent):
+        typer.echo(f"Installed in {target}; `hairem agent show {target.name}` says how it is.")
+    else:
+        typer.echo(f"Installed in {target}")
+        _tell_of_folder(places, target.parent)
 
 
 @app.command()
@@ -161,9 +175,13 @@ def show(
     """Print all that is known of an agent."""
     from hairem_core.cli.agent_report import print_details
 
+    none = f"there is no agent {agent_id!r}"
+    if not agent_id:
+        raise HairemError(none)
     status, body = get_json(find_places(data, config), f"/api/agents/{quote(agent_id, safe='')}")
     if status != 200:
-        raise HairemError(body["error"]["message"])
+        # An id with a slash is no address of the API's at all.
+        raise HairemError(body.get("error", {}).get("message", none))
     if as_json:
         typer.echo(json.dumps(body, ensure_ascii=False))
     else:
@@ -215,6 +233,12 @@ def remove(
         typer.echo("hairem: nobody said yes; nothing was removed", err=True)
         raise typer.Exit(1)
     _order("remove", agent_id, data, config)
+
+
+def _tell_of_folder(places: Places, folder: Path) -> None:
+    if not looked_at(places, folder):
+        what = "H-Core does not look there until system.yaml names it under agents.folders"
+        typer.echo(f"{what}: {folder}")
 
 
 def _order(order: str, agent_id: str, data: Path | None, config: Path | None) -> None:

@@ -81,6 +81,8 @@ def find_bundle(folder: Path, wanted: str | None = None, *, shown_as: str = "") 
     if not found:
         what = f"holds no bundle {wanted!r}" if wanted else "holds no bundle"
         hint = "A bundle has a manifest.yaml, at the top or one folder down."
+        if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
+            hint = f"It is a bare Git repository: write file://{folder.resolve()}."
         raise FetchError(what, where=shown_as, hint=hint)
     if len(found) > 1:
         names = ", ".join(each.name for each in found)
@@ -192,7 +194,10 @@ def _clone(url: str, target: Path, ref: str | None) -> None:
         said = [line for line in done.stderr.splitlines() if line.strip()]
         fatal = [line.removeprefix("fatal: ") for line in said if line.startswith("fatal: ")]
         what = [f"git ended with {done.returncode}", *said[-1:], *fatal[:1]][-1]
-        raise FetchError(what, where=url, hint="Check the address; private ones need an SSH key.")
+        hint = "Check the address; private ones need an SSH key."
+        if ref and ref in what:
+            hint = "--ref names a branch or a tag."
+        raise FetchError(what, where=url, hint=hint)
 
 
 def _is_bundle(folder: Path) -> bool:

@@ -102,12 +102,22 @@ def _requirements(folder: Path) -> list[str]:
 def _want_yes(yes: bool) -> None:
     if yes:
         return
-    try:
-        agreed = typer.confirm(WORDS[language()]["install?"], default=False)
-    except typer.Abort:
-        agreed = False
-    if not agreed:
+    if not _agrees(WORDS[language()]):
         raise InstallRefused("nobody said yes; nothing was installed", hint="--yes says it.")
+
+
+def _agrees(words: dict[str, str]) -> bool:
+    while True:
+        try:
+            said = typer.prompt(words["install?"], default="", show_default=False)
+        except typer.Abort:
+            typer.echo()
+            return False
+        said = said.strip().casefold()
+        if said in ("", *words["no"].split()):
+            return False
+        if said in words["yes"].split():
+            return True
 
 
 def _put(fetched: Path, agent_id: str, folder: Path, old: Path | None, places: Places) -> Path:

@@ -47,13 +47,12 @@ def check_wishes(agent_id: str, name: str, languages: Sequence[str]) -> None:
     except ValidationError as err:
         first = err.errors(include_url=False)[0]
         key = str(first["loc"][0])
-        hint = "An id is lower-case letters, digits and `_`, and begins with a letter."
         what = first["msg"].removeprefix("Value error, ")
-        raise HairemError(
-            f"{first['input']!r}: {what[:1].lower()}{what[1:]}",
-            where=key,
-            hint=hint if key == "id" else None,
-        ) from err
+        what, hint = f"{first['input']!r}: {what[:1].lower()}{what[1:]}", None
+        if first["type"] == "string_pattern_mismatch":
+            what = f"{first['input']!r} is no {key}"
+            hint = "It is lower-case letters, digits and `_`, at most 32, and begins with a letter."
+        raise HairemError(what, where=key, hint=hint) from err
 
 
 def template_folder() -> Path:
@@ -102,10 +101,15 @@ def _fill_manifest(content: Any, wishes: Wishes) -> None:
         description[wishes.languages[0]] = wishes.description
     elif not description:
         del content["description"]
+    permissions = content["permissions"]
+    # The comment before the next key hangs on the last permission, and is to stay there.
+    comment = permissions.ca.items.pop(len(permissions) - 1, None)
     if wishes.acts_in_home:
-        content["permissions"].append("home.act")
+        permissions.append("home.act")
     if wishes.uses_network:
-        content["permissions"].append("network")
+        permissions.append("network")
+    if comment is not None:
+        permissions.ca.items[len(permissions) - 1] = comment
     if not wishes.with_code:
         # The comment before a key hangs on what is before it.
         content.ca.items.pop("permissions", None)

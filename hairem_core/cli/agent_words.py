@@ -25,7 +25,9 @@ WORDS = {
         "code": "It has {lines} lines of Python. What it may do is enforced; read it all the same.",
         "no code": "It has no code: it is made of its character alone.",
         "replaces": "It replaces {name} {version}, in {folder}.",
-        "install?": "Install it?",
+        "install?": "Install it? [y/N]",
+        "yes": "y yes",
+        "no": "n no",
     },
     "fr": {
         "llm": "penser avec votre modèle de langage, ce qui peut coûter de l'argent",
@@ -43,7 +45,9 @@ WORDS = {
         "code": "Il a {lines} lignes de Python. Ses droits sont contrôlés ; lisez-le quand même.",
         "no code": "Il n'a pas de code : il est fait de son seul caractère.",
         "replaces": "Il remplace {name} {version}, dans {folder}.",
-        "install?": "L'installer ?",
+        "install?": "L'installer ? [o/N]",
+        "yes": "o oui y yes",
+        "no": "n non no",
     },
 }
 

@@ -30,6 +30,11 @@ def writable_folder(places: Places, into: Path | None) -> Path:
     )
 
 
+def looked_at(places: Places, folder: Path) -> bool:
+    """Return whether H-Core looks for bundles in `folder`."""
+    return folder.resolve() in [each.resolve() for each in agents_folders(places)]
+
+
 def bundles(folder: Path) -> Iterator[Path]:
     """Yield the bundles directly in `folder`."""
     from hairem_core.hotplug.bundle import MANIFEST_NAMES

@@ -41,6 +41,9 @@ class BridgeClient:
                 client = cls(connection)
                 await client._authenticate(token)
                 yield client
+        except BrokenPipeError:
+            # Not H-Core, but whoever read this command's output (`| head`) has gone.
+            raise
         except (OSError, TimeoutError, InvalidHandshake) as err:
             raise NotRunning(
                 f"H-Core does not answer: {err}",
@@ -48,7 +51,8 @@ class BridgeClient:
                 hint="Look whether `hairem up` still runs; `hairem doctor` says more.",
             ) from err
         except WebSocketException as err:
-            raise BridgeError("connection_lost", f"H-Core hung up: {err}") from err
+            hint = "Look whether `hairem up` still runs."
+            raise BridgeError("connection_lost", f"H-Core hung up: {err}. {hint}") from err
 
     async def _authenticate(self, token: str) -> None:
         await self._receive()

@@ -187,7 +187,8 @@ def _bundles(places: Places, config: SystemConfig) -> list[Finding]:
             how = f"its id {agent_id} belongs to {first} already"
             findings.append(Finding("wrong", what, how, "Give it an id of its own."))
         elif report.findings:
-            how = f"is let in, with {len(report.findings)} warnings"
+            count = len(report.findings)
+            how = f"is let in, with {count} warning{'s' if count > 1 else ''}"
             findings.append(Finding("note", what, how, f"See `hairem agent check {folder}`."))
         else:
             findings.append(Finding("ok", what, "is let in"))

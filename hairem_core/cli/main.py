@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -69,8 +70,15 @@ def up(
     if level is None:
         raise HairemError(f"{log_level!r} is no log level", where="--log-level", hint="Use info.")
     _set_up_logging(level)
+    _allow_descriptors()
     places = find_places(data, config)
     asyncio.run(_up(places, host, port))
+
+
+def _allow_descriptors() -> None:
+    """Take as many descriptors as this user may have: an agent costs six, the usual limit is low."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _up(places: Places, host: str | None, port: int | None) -> None:

@@ -157,6 +157,8 @@ class _Lane:
 
     async def stop(self, grace: float) -> None:
         self._stopping = True
+        if not self._tasks:
+            return  # never started: Redis was away
         reader, acknowledger = self._tasks
         reader.cancel()
         await asyncio.gather(reader, return_exceptions=True)

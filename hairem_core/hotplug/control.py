@@ -35,6 +35,7 @@ class AgentControl:
         self._disabled_file = disabled_file
         self._removed = removed
         self._disabled = _read_disabled(disabled_file)
+        self._writing = asyncio.Lock()
         loader.disable(self._disabled)
 
     async def enable(self, agent_id: str) -> None:
@@ -112,12 +113,20 @@ class AgentControl:
 
     async def _apply(self, agent_id: str) -> None:
         self._loader.disable(self._disabled)
-        await asyncio.to_thread(_write_disabled, self._disabled_file, self._disabled)
+        async with self._writing:  # of two at once the later one knows more
+            try:
+                await asyncio.to_thread(_write_disabled, self._disabled_file, set(self._disabled))
+            except OSError as err:
+                raise ControlRefused(
+                    f"cannot be noted for the next start: {err.strerror or err}",
+                    where=str(self._disabled_file),
+                ) from err
         await self._loader.reload(agent_id)
 
 
 def _move(folder: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    # There may be secrets in manifests, which are no other agent's business.
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.move(folder, target)
 
 

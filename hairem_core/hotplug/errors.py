@@ -61,3 +61,7 @@ class ControlRefused(HairemError):
     """An agent cannot be enabled, disabled, reloaded or removed as it is."""
 
     code = "refused"
+
+
+class AgentGone(AgentCrashed):
+    """The process had ended before it was given the message."""

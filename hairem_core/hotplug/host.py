@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -16,12 +17,14 @@ from hairem_core.hlink.errors import Undeliverable
 from hairem_core.hotplug.bundle import Bundle
 from hairem_core.hotplug.errors import (
     AgentCrashed,
+    AgentGone,
     AgentUnavailable,
     ForkserverError,
     StartFailed,
 )
 from hairem_core.hotplug.forkserver import Forkserver
 from hairem_core.hotplug.generation import Generation
+from hairem_core.hotplug.handover import Handover
 from hairem_core.hotplug.log import AgentLog
 from hairem_core.hotplug.output import AgentOutput
 from hairem_core.hotplug.process import AgentProcess
@@ -35,8 +38,8 @@ from hairem_core.sdk.message import Message, MessageType, Priority, Topic
 _LOGGER = logging.getLogger(__name__)
 _WAIT_FOR_PROCESS = 5.0
 """Seconds a message for which someone waits, waits itself for an agent that is being restarted."""
-_MOST_DRAINING = 3
-"""Older generations that may finish what they hold beside the live one."""
+_LAST_WORD_TO_REDIS = 2.0
+"""Seconds."""
 _LAST_LINES = 5
 """Lines of the log that a quarantine's reason shows."""
 _LONGEST_WORDS = 500
@@ -77,7 +80,7 @@ class AgentHost:
         """The last one that was good, which a restart takes."""
         self._current: Generation | None = None
         self._live = asyncio.Event()
-        self._draining: dict[Generation, asyncio.Task[None]] = {}
+        self._handover = Handover(agent_id)
         self._watchers: set[asyncio.Task[None]] = set()
         self._changing = asyncio.Lock()
         self._revival = Revival()
@@ -89,6 +92,7 @@ class AgentHost:
         self._started = registry[agent_id].generation
         self._failed = 0
         self._is_stopping = False
+        self._has_lived = False
 
     @property
     def pid(self) -> int | None:
@@ -102,7 +106,7 @@ class AgentHost:
 
     def bundles(self) -> list[Bundle]:
         """Return the bundles whose files are in use."""
-        found = [generation.bundle for generation in self._draining]
+        found = [generation.bundle for generation in self._handover.draining]
         return [*found, self._bundle] if self._bundle else found
 
     async def open(self) -> None:
@@ -117,14 +121,17 @@ class AgentHost:
         await self._stop_reviving()
         await self._consumer.stop()
         async with self._changing:
-            generations = [*self._draining, *([self._current] if self._current else [])]
+            generations = [*self._handover.draining, *([self._current] if self._current else [])]
             await asyncio.gather(*(each.process.stop() for each in generations))
-            for task in (*self._draining.values(), *self._watchers):
+            await self._handover.stop()
+            for task in self._watchers:
                 task.cancel()
-            await asyncio.gather(*self._draining.values(), *self._watchers, return_exceptions=True)
+            await asyncio.gather(*self._watchers, return_exceptions=True)
             self._current = None
         if self._stop_listening is not None:
-            await self._stop_listening()
+            with suppress(TimeoutError):  # a Redis that hangs must not hold up the end
+                async with asyncio.timeout(_LAST_WORD_TO_REDIS):
+                    await self._stop_listening()
         self._set(AgentState.STOPPED, running_hash=None)
 
     async def run(self, bundle: Bundle) -> Finding | None:
@@ -132,18 +139,28 @@ class AgentHost:
 
         A generation that lives goes on until the new one is ready, and for good if it never is.
         """
+        # Not under the lock: what lives meanwhile may end, and is started again.
+        await self._handover.wait_for_room()
         await self._stop_reviving()
         async with self._changing:
             if self._is_stopping:
                 return None
-            while len(self._draining) >= _MOST_DRAINING:
-                await asyncio.wait(self._draining.values(), return_when=asyncio.FIRST_COMPLETED)
             self._revival.forgive()
             try:
-                await self._replace(bundle)
+                await self._replace_in_spite_of_the_forkserver(bundle)
             except (StartFailed, ForkserverError) as err:
                 return self._did_not_start(bundle, err)
             return None
+
+    async def _replace_in_spite_of_the_forkserver(self, bundle: Bundle) -> None:
+        """Start a generation, a second time where the forkserver's end ended the first."""
+        losses = self._forkserver.losses
+        try:
+            await self._replace(bundle)
+        except StartFailed, ForkserverError:
+            if self._forkserver.losses == losses:
+                raise
+            await self._replace(bundle)
 
     def cancel(self, msg_id: UUID) -> None:
         """Stop the agent's work on one message; it counts as handled."""
@@ -157,7 +174,7 @@ class AgentHost:
         lanes = self._consumer.statistics().values()
         return {
             **(self._current.as_dict() if self._current else {}),
-            "draining": [each.as_dict() for each in self._draining],
+            "draining": [each.as_dict() for each in self._handover.draining],
             "messages_handled": sum(lane["handled"] for lane in lanes),
             "messages_failed": self._failed,
             "messages_dead": sum(lane["buried"] for lane in lanes),
@@ -186,12 +203,8 @@ class AgentHost:
         # From here on new messages go to the new one. The old one may have ended meanwhile.
         old, self._current, self._bundle = self._current, fresh, bundle
         self._live.set()
-        if old is not None:
-            await old.process.retire()
-            self._draining[old] = asyncio.create_task(
-                self._drain(old), name=f"agent {self._agent_id} generation {old.number} drains"
-            )
-        process.begin()
+        self._has_lived = True
+        self._handover.begin(old, fresh)
         self._log.add("INFO", f"generation {fresh.number} is live")
         watcher = asyncio.create_task(
             self._watch(fresh), name=f"agent {self._agent_id} generation {fresh.number}"
@@ -206,14 +219,10 @@ class AgentHost:
                 reason=None,
                 running_hash=process.hash,
                 generation=fresh.number,
+                # What was found when it was last tried holds no more.
+                findings=tuple(each for each in record.findings if each.step is not Step.HEARTBEAT),
             )
         )
-
-    async def _drain(self, old: Generation) -> None:
-        try:
-            await old.drain()
-        finally:
-            del self._draining[old]
 
     async def _watch(self, generation: Generation) -> None:
         reason = await asyncio.shield(generation.process.ended)
@@ -236,7 +245,8 @@ class AgentHost:
             hint=err.hint or "See its log.",
         )
         if self._current is None:
-            self._bundle = self._bundle or bundle
+            if not self._has_lived:
+                self._bundle = bundle  # of those that never lived, the last is the one meant
             self._revive_after(str(finding), is_to_blame=isinstance(err, StartFailed))
         return finding
 
@@ -335,8 +345,16 @@ class AgentHost:
         return False
 
     async def _deliver(self, message: Message) -> None:
-        generation = await self._wait_for_generation(message)
-        await generation.handle(message)
+        while True:
+            generation = await self._wait_for_generation(message)
+            try:
+                await generation.handle(message)
+            except AgentGone:
+                # It had ended before it got the message, and `_watch` is about to notice.
+                await asyncio.wait([generation.process.ended])
+                await asyncio.sleep(0)
+            else:
+                return
 
     async def _wait_for_generation(self, message: Message) -> Generation:
         """Return the current generation.

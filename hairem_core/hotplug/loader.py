@@ -13,24 +13,22 @@ from hairem_core.config import AgentsConfig
 from hairem_core.errors import HairemError
 from hairem_core.hlink.bus import Bus
 from hairem_core.hlink.errors import BusUnavailable
-from hairem_core.hotplug.bundle import (
-    Bundle,
-    Manifest,
-    read_manifest,
-)
+from hairem_core.hotplug.bundle import Bundle, Manifest, read_manifest
 from hairem_core.hotplug.gatekeeper import Gatekeeper
 from hairem_core.hotplug.host import AgentHost
 from hairem_core.hotplug.log import AgentLog
 from hairem_core.hotplug.provider import NotProvided, Provider
 from hairem_core.hotplug.registry import AgentRecord, AgentRegistry, AgentState
 from hairem_core.hotplug.report import Finding, Report, Severity, Step
-from hairem_core.hotplug.slots import Slot, find_bundles, free_id, is_bundle, manifest_name
+from hairem_core.hotplug.slots import Claims, Ending, Slot, find_bundles, free_id, is_bundle
 from hairem_core.hotplug.snapshot import Snapshot, SnapshotStore
 from hairem_core.hotplug.watcher import BundleWatcher
 
 _LOGGER = logging.getLogger(__name__)
 _RENAME_SECONDS = 0.3
 """How long a folder that went may take to come back under another name."""
+_LONGEST_RENAME_SECONDS = 30.0
+"""The same, where what came meanwhile is still being looked at."""
 _BUS_PAUSE = 1.0
 _FIRST_LOOK_SECONDS = 1.0
 """How long a start of H-Core waits for its agents."""
@@ -84,9 +82,10 @@ class PluginLoader:
         self._prepare = prepare
         self._watcher = BundleWatcher(folders, mode=config.watch, on_change=self._on_change)
         self._slots: dict[Path, Slot] = {}
-        self._owners: dict[str, Path] = {}
-        """The folder that has each id."""
+        self._claims = Claims()
         self._hosts: dict[str, AgentHost] = {}
+        self._ending: dict[str, Ending] = {}
+        """The agents that are being stopped, by id."""
         self._disabled: set[str] = set()
 
     @property
@@ -112,7 +111,7 @@ class PluginLoader:
             # Ids are given out in the order of the folders, whoever is ready first.
             with suppress(HairemError):
                 manifest = await asyncio.to_thread(read_manifest, folder)
-                self._owners.setdefault(manifest.id, folder)
+                self._claims.reserve(folder, manifest)
                 self._show_discovered(manifest)
         await self._watcher.start()
         self._on_change(set(found))
@@ -123,11 +122,15 @@ class PluginLoader:
     async def stop(self) -> None:
         """Stop watching, stop every agent."""
         await self._watcher.stop()
+        ending = [each.stopping for each in self._ending.values()]
         tasks = [slot.task for slot in self._slots.values() if slot.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*(host.stop() for host in self._hosts.values()))
+        stops = (host.stop() for host in self._hosts.values())
+        for err in await asyncio.gather(*ending, *stops, return_exceptions=True):
+            if isinstance(err, BaseException):
+                _LOGGER.error("An agent was not stopped well", exc_info=err)
         self._hosts.clear()
 
     async def settle(self) -> None:
@@ -157,6 +160,10 @@ class PluginLoader:
         for folder in sorted(folders):
             slot = self._slots.setdefault(folder, Slot(folder))
             slot.is_dirty = True
+            if slot.providing is not None and (
+                slot.agent_id in self._disabled or not is_bundle(folder)
+            ):
+                slot.providing.cancel()  # nobody waits for libraries of an agent that goes
             if slot.task is None or slot.task.done():
                 slot.task = asyncio.create_task(self._follow(slot), name=f"bundle {folder.name}")
 
@@ -178,8 +185,12 @@ class PluginLoader:
                 what = f"H-Core failed at it: {type(err).__name__}: {err}"
                 finding = Finding(step=Step.MANIFEST, rule="internal", what=what)
                 self._reject(slot, [finding], folder_hash=None)
+            finally:
+                slot.named.set()
 
     async def _update(self, slot: Slot) -> None:
+        if slot.agent_id is None:
+            slot.named.clear()
         try:
             snapshot = await self._snapshots.take(slot.folder)
         except FileNotFoundError:
@@ -188,66 +199,27 @@ class PluginLoader:
         if snapshot.hash == slot.hash and not slot.is_forced:
             return
         slot.hash, slot.is_forced = snapshot.hash, False
-        await self._stop_disabled(slot)
+        if slot.agent_id in self._disabled and slot.agent_id in self._hosts:
+            await self._end(slot.agent_id)  # whatever its folder holds by now
         report, bundle = await asyncio.to_thread(
             self._gatekeeper.check, snapshot.folder, source=slot.folder, hash=snapshot.hash
         )
         findings = [*snapshot.findings, *report.findings]
         if bundle is None or snapshot.findings:
             wanted = report.agent_id if slot.agent_id is None else None
-            if wanted is not None and self._claim(slot, wanted) is None:
-                self._adopt(slot, wanted)
+            if wanted is not None and await self._claims.claim_id(slot.folder, wanted) is None:
+                await self._adopt(slot, wanted)
                 with suppress(HairemError):  # where the manifest itself is right
                     self._show_discovered(await asyncio.to_thread(read_manifest, snapshot.folder))
             self._reject(slot, findings, folder_hash=snapshot.hash)
-        elif refusal := self._claim(slot, bundle.agent_id):
+        elif refusal := await self._claims.claim_id(slot.folder, bundle.agent_id):
             self._reject(slot, [*findings, refusal], folder_hash=snapshot.hash)
-        elif refusal := self._twin(bundle):
-            self._adopt(slot, bundle.agent_id)
+        elif refusal := await self._claims.claim_uuid(slot.folder, bundle.uuid):
+            await self._adopt(slot, bundle.agent_id)
             self._reject(slot, [*findings, refusal], folder_hash=snapshot.hash)
         else:
             await self._take(slot, snapshot, bundle, findings)
         await self._clean()
-
-    def _claim(self, slot: Slot, agent_id: str) -> Finding | None:
-        """Give an id to a folder; return why it cannot be had."""
-        owner = self._owners.get(agent_id)
-        if owner is None or owner == slot.folder or not is_bundle(owner):
-            self._owners[agent_id] = slot.folder
-            return None
-        return Finding(
-            step=Step.MANIFEST,
-            rule="duplicate-id",
-            file=manifest_name(slot.folder),
-            what=f"the id {agent_id!r} belongs to {owner}",
-            hint="Give this bundle another id, or remove one of the two.",
-        )
-
-    async def _stop_disabled(self, slot: Slot) -> None:
-        """Stop an agent that is not to run, whatever its folder holds by now."""
-        if slot.agent_id is None or slot.agent_id not in self._disabled:
-            return
-        if host := self._hosts.pop(slot.agent_id, None):
-            await host.stop()
-
-    def _twin(self, bundle: Bundle) -> Finding | None:
-        """Return why a bundle may not have its UUID: Home Assistant knows agents by it."""
-        for host in self._hosts.values():
-            other = host.bundle
-            if (
-                other is not None
-                and other.uuid == bundle.uuid
-                and other.agent_id != bundle.agent_id
-                and other.source != bundle.source
-            ):
-                return Finding(
-                    step=Step.MANIFEST,
-                    rule="duplicate-uuid",
-                    file=manifest_name(bundle.source),
-                    what=f"the uuid {bundle.uuid} belongs to {other.agent_id}, in {other.source}",
-                    hint="Remove the line, or give this agent a uuid of its own.",
-                )
-        return None
 
     async def _take(
         self, slot: Slot, snapshot: Snapshot, bundle: Bundle, findings: list[Finding]
@@ -256,10 +228,12 @@ class PluginLoader:
         agent_id = bundle.agent_id
         if slot.agent_id not in (None, agent_id):
             await self._forget(slot)
-        self._adopt(slot, agent_id)
+            slot.hash = snapshot.hash
+        await self._adopt(slot, agent_id)
         self._show_discovered(bundle.manifest)
         self._registry.update(agent_id, folder_hash=snapshot.hash, findings=tuple(findings))
         if agent_id in self._disabled:
+            await self._end(agent_id)
             self._registry.put(
                 replace(
                     AgentRecord.of(bundle.manifest, known=self._registry[agent_id]),
@@ -272,23 +246,31 @@ class PluginLoader:
         self._registry.update(agent_id, enabled=True)
         if agent_id not in self._hosts:
             self._registry.update(agent_id, state=AgentState.VETTING, reason=None)
+        provide = self._provider.provide(
+            bundle,
+            known_ids=set(self._claims.ids),
+            progress=lambda words: self._registry.update(agent_id, progress=words),
+        )
+        slot.providing = asyncio.create_task(provide, name=f"provide for {agent_id}")
         try:
-            bundle = await self._provider.provide(
-                bundle,
-                known_ids=set(self._owners),
-                progress=lambda words: self._registry.update(agent_id, progress=words),
-            )
+            bundle = await slot.providing
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise
+            slot.hash = None  # by `_on_change`: it is looked at again
+            return
         except NotProvided as err:
             self._reject(slot, [*findings, err.finding], folder_hash=snapshot.hash)
             return
         finally:
+            slot.providing = None
             self._registry.update(agent_id, progress=None)
         await asyncio.to_thread(self._prepare, bundle)
         if agent_id not in self._hosts:
             host = self._create_host(agent_id)
             try:
                 await host.open()
-            except BusUnavailable:
+            except BusUnavailable, asyncio.CancelledError:
                 await host.stop()
                 raise
             self._hosts[agent_id] = host
@@ -304,12 +286,17 @@ class PluginLoader:
         if known is None or known.state is AgentState.REJECTED:
             self._registry.put(AgentRecord.of(manifest))
 
-    def _adopt(self, slot: Slot, agent_id: str) -> None:
+    async def _adopt(self, slot: Slot, agent_id: str) -> None:
         """Note that an id is now this folder's, and no other's."""
-        for other in self._slots.values():
+        slot.named.set()
+        # Two hosts of one agent would read the same inboxes.
+        while ending := self._ending.get(agent_id):
+            await ending.over.wait()
+        for other in list(self._slots.values()):
             if other is not slot and other.agent_id == agent_id:
                 other.agent_id = None
                 other.hash = None
+                self._on_change({other.folder})  # it may have an id of its own
         slot.agent_id = agent_id
 
     def _reject(self, slot: Slot, findings: Sequence[Finding], *, folder_hash: str | None) -> None:
@@ -317,9 +304,11 @@ class PluginLoader:
         errors = [each for each in findings if each.severity is Severity.ERROR]
         reason = "\n".join(str(each) for each in errors)
         _LOGGER.error("%s cannot become an agent: %s", slot.folder, reason)
-        agent_id = slot.agent_id
-        if agent_id is None or self._owners.get(agent_id) not in (None, slot.folder):
-            agent_id = slot.agent_id = free_id(slot.folder, self._taken_ids())
+        agent_id = slot.agent_id or self._claims.id_of(slot.folder)
+        if agent_id is None or self._claims.is_of_another(slot.folder, agent_id):
+            shown = {each.agent_id for each in self._slots.values() if each.agent_id is not None}
+            agent_id = free_id(slot.folder, shown | set(self._claims.ids))
+        slot.agent_id = agent_id
         self._logs[agent_id].add("ERROR", f"the bundle is refused: {reason}")
         host = self._hosts.get(agent_id)
         if host is not None and host.bundle is not None:
@@ -334,38 +323,38 @@ class PluginLoader:
                 record,
                 state=AgentState.REJECTED,
                 reason=reason,
-                enabled=agent_id not in self._disabled,
                 findings=tuple(findings),
                 folder_hash=folder_hash,
                 progress=None,
+                enabled=agent_id not in self._disabled,
             )
         )
-
-    def _taken_ids(self) -> set[str]:
-        shown = {slot.agent_id for slot in self._slots.values() if slot.agent_id is not None}
-        return shown | set(self._owners)
 
     # --- what goes -------------------------------------------------------------------------------
 
     async def _gone(self, slot: Slot) -> None:
         """Stop what a folder held that is no bundle any more, unless it only has a new name."""
         await asyncio.sleep(_RENAME_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_RENAME_SECONDS):
+                for each in list(self._slots.values()):
+                    await each.named.wait()
         if slot.is_dirty:
             return
         await self._forget(slot)
-        if self._slots.get(slot.folder) is slot:
+        if not slot.is_dirty:  # it may have come back meanwhile
             del self._slots[slot.folder]
         await self._clean()
 
     async def _forget(self, slot: Slot) -> None:
         agent_id, slot.agent_id, slot.hash = slot.agent_id, None, None
-        if agent_id is None or self._owners.get(agent_id) not in (None, slot.folder):
+        if agent_id is None or self._claims.is_of_another(slot.folder, agent_id):
             return  # another folder has this id now
-        self._owners.pop(agent_id, None)
-        if host := self._hosts.pop(agent_id, None):
-            await host.stop()
-            await self._bus.unregister(agent_id)
-        self._registry.remove(agent_id)
+        try:
+            await self._end(agent_id, gone=slot.folder)
+        except BusUnavailable:
+            slot.agent_id = agent_id  # it is tried again
+            raise
         # A bundle that was left out because of this one may have its id now.
         waiting = {
             each.folder
@@ -376,11 +365,26 @@ class PluginLoader:
             self._slots[folder].is_forced = True
         self._on_change(waiting)
 
+    async def _end(self, agent_id: str, *, gone: Path | None = None) -> None:
+        """Stop an agent's host if it has one; forget the agent if its folder is `gone`."""
+        ending = self._ending[agent_id] = Ending(self._hosts.pop(agent_id, None))
+        try:
+            await asyncio.shield(ending.stopping)
+            # A folder that has its id by now waits for this end, and has its inboxes and record.
+            if gone is not None and not self._claims.is_of_another(gone, agent_id):
+                await self._bus.unregister(agent_id)
+                self._claims.release(gone, agent_id)
+                self._registry.remove(agent_id)
+        finally:
+            del self._ending[agent_id]
+            ending.over.set()
+
     async def _clean(self) -> None:
         """Remove the snapshots and libraries that nobody uses any more."""
 
         def used() -> list[Bundle]:
-            return [bundle for host in self._hosts.values() for bundle in host.bundles()]
+            ending = [each.host for each in self._ending.values() if each.host]
+            return [each for host in (*self._hosts.values(), *ending) for each in host.bundles()]
 
         await self._snapshots.clean(
             lambda: [

@@ -17,7 +17,7 @@ from hairem_core.errors import HairemError
 from hairem_core.hotplug import frames
 from hairem_core.hotplug.bundle import Bundle
 from hairem_core.hotplug.calls import Calls
-from hairem_core.hotplug.errors import AgentCrashed, AgentFailed, StartFailed
+from hairem_core.hotplug.errors import AgentCrashed, AgentFailed, AgentGone, StartFailed
 from hairem_core.hotplug.forkserver import Child, Forkserver
 from hairem_core.hotplug.intake import Intake
 from hairem_core.hotplug.output import AgentOutput
@@ -107,7 +107,8 @@ class AgentProcess:
         await asyncio.to_thread(spec.working_folder.mkdir, parents=True, exist_ok=True)
         self._child = await forkserver.fork(spec)
         self.protections = self._child.protections
-        reader, self._writer = await asyncio.open_connection(sock=self._child.socket, limit=2**20)
+        # What waits here delays the signs of life behind it: little does.
+        reader, self._writer = await asyncio.open_connection(sock=self._child.socket, limit=2**16)
         self._supervisor = asyncio.create_task(
             self._supervise(self._child, reader), name=f"agent {self._bundle.agent_id}"
         )
@@ -163,7 +164,7 @@ class AgentProcess:
         """
         msg_id = message.header.msg_id
         if self._has_ended or self._writer is None:
-            raise AgentCrashed(f"{self._bundle.agent_id} has ended")
+            raise AgentGone(f"{self._bundle.agent_id} has ended")
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._handling[msg_id] = future
         try:
@@ -285,8 +286,6 @@ class AgentProcess:
                 self._output.take(level, text)
             case frames.Heartbeat(hash=hash) if hash != self.hash:
                 raise frames.FrameError("it claims to run another bundle than it was started with")
-            case frames.Heartbeat(lag_ms=lag) if not 0 <= lag < math.inf:
-                raise frames.FrameError(f"its loop's lag is no time: {lag}")
             case frames.Heartbeat():
                 self.vitals.take(frame)
             case frames.Done() | frames.Failed():
@@ -349,5 +348,9 @@ class AgentProcess:
 
 def _describe_status(status: int) -> str:
     if status < 0:
-        return f"was killed by signal {-status} ({signal.Signals(-status).name})"
+        try:
+            name = signal.Signals(-status).name
+        except ValueError:
+            name = "a real-time signal"  # most of them have no name
+        return f"was killed by signal {-status} ({name})"
     return f"ended with exit code {status}"

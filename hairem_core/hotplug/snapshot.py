@@ -82,6 +82,9 @@ def take_snapshot(source: Path, into: Path) -> Snapshot:
         copy.chmod(0o755)
         findings = tuple(_Copier(source.resolve(strict=True), copy).copy())
         folder = into / fingerprint(copy)
+        # One that a power cut emptied, or that was half removed, must not pass for the bundle.
+        if folder.exists() and fingerprint(folder) != folder.name:
+            shutil.rmtree(folder)
         if not folder.exists():
             copy.rename(folder)
     finally:

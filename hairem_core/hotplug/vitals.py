@@ -14,7 +14,7 @@ from hairem_core.hotplug.frames import Heartbeat
 
 _EVERY = 1.0
 """Seconds between two looks."""
-_EXCUSED = 3.0
+_EXCUSED = 2.0
 """Times `heartbeat_timeout` for which a process may be silent while H-Core makes it wait."""
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.command import Outcome, RunningCore, hairem
-from tests.support.core import write_agent
+from tests.support.core import ROOT, write_agent
 
 CLOCK = '''"""Ticks, and says so in its log."""
 
@@ -78,12 +79,28 @@ async def test_the_permissions_wished_for_are_in_the_manifest(config: Path) -> N
     bundle = read_bundle(config.parent / "agents" / "fern")
     assert bundle.permissions.as_list() == ["llm", "home.act", "network"]
     assert "Fernande" in bundle.persona.character["fr"]
+    written = (bundle.folder / "manifest.yaml").read_text()
+    listed = "permissions:\n  - llm\n  - home.act\n  - network\n# Settings, as ctx.config.\nconfig:"
+    assert listed in written, "each comment is still before what it explains"
+
+
+async def test_a_bundle_where_nobody_looks_is_called_that(config: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    made = await agent(config, "new", "fern", "--yes", "--into", elsewhere)
+    assert made.code == 0, made
+    assert "does not look there" in made.out
+    assert "hairem ask" not in made.out
+    made = await agent(config, "new", "fern", "--yes")
+    assert "does not look there" not in made.out
+    assert "hairem ask fern Hello" in made.out
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("new", "Fern"), "id: 'Fern': string should match pattern"),
+        (("new", "Fern"), "id: 'Fern' is no id. It is lower-case letters"),
+        (("new", "f" * 33), "is no id. It is lower-case letters, digits and `_`, at most 32"),
         (("new", "home"), "'home' is reserved"),
         (("new", "fern", "--name", " x"), "a name is printable"),
         (("new", "fern", "--language", "de"), "languages: 'de': input should be 'en' or 'fr'"),
@@ -91,6 +108,8 @@ async def test_the_permissions_wished_for_are_in_the_manifest(config: Path) -> N
         (("new", "taken"), "there is a taken already"),
         (("check", "/no/such"), "/no/such: there is no such folder"),
         (("test", "nobody"), "there is no folder and no agent 'nobody'"),
+        (("test", ""), "there is no folder and no agent ''"),
+        (("show", ""), "there is no agent ''"),
         (("test", "taken"), "this bundle has no tests"),
         (("show", "taken"), "no H-Core runs on this data folder"),
         (("logs", "taken"), "no H-Core runs on this data folder"),
@@ -293,6 +312,21 @@ async def test_orders(house: Path) -> None:
     for order in ("enable", "disable", "reload", "show", "logs"):
         done = await agent(house, order, "nobody")
         assert (done.code, "there is no agent 'nobody'" in done.err) == (2, True), done
+    for odd in ("a/b", "../x"):
+        done = await agent(house, "show", odd)
+        assert (done.code, f"there is no agent '{odd}'" in done.err) == (2, True), done
+
+
+@in_house
+async def test_a_reader_that_goes_away_is_not_called_a_silent_core(house: Path) -> None:
+    command = f"{sys.executable} -m hairem_core agent logs clock --config {house}"
+    places = f"--data {house.parent / 'data'}"
+    piped = await asyncio.create_subprocess_shell(
+        f"{command} {places} | true", cwd=ROOT, stderr=asyncio.subprocess.PIPE
+    )
+    _, complaint = await piped.communicate()
+    assert b"does not answer" not in complaint
+    assert b"Traceback" not in complaint
 
 
 @in_house

@@ -92,10 +92,25 @@ def test_a_yes_said_at_the_question_is_enough(house: Path, shop: Path) -> None:
     arguments = ["agent", "install", str(shop), "--config", str(house), "--data", str(house.parent)]
     answered = CliRunner().invoke(app, arguments, input="n\n")
     assert answered.exit_code == 1
-    answered = CliRunner().invoke(app, arguments, input="y\n", env={"LC_ALL": "fr_FR.UTF-8"})
+    answered = CliRunner().invoke(app, arguments, input="oui\n")
+    assert answered.exit_code == 1, "it is no word of this language, and nothing follows"
+    french = {"LC_ALL": "fr_FR.UTF-8"}
+    answered = CliRunner().invoke(app, arguments, input="\n", env=french)
+    assert answered.exit_code == 1
+    answered = CliRunner().invoke(app, arguments, input="bof\nO\n", env=french)
     assert answered.exit_code == 0, answered.output
-    assert "L'installer ?" in answered.output
+    assert answered.output.count("L'installer ? [o/N]") == 2
     assert (house.parent / "agents" / "clock").is_dir()
+
+
+def test_a_bundle_where_nobody_looks_is_called_that(house: Path, shop: Path) -> None:
+    elsewhere = house.parent / "elsewhere"
+    elsewhere.mkdir()
+    arguments = ["agent", "install", str(shop), "--config", str(house), "--yes"]
+    done = CliRunner().invoke(app, [*arguments, "--into", str(elsewhere)])
+    assert done.exit_code == 0, done.output
+    assert "does not look there" in done.output
+    assert "hairem agent show" not in done.output
 
 
 async def test_a_rejected_bundle_is_not_installed(house: Path, shop: Path) -> None:
@@ -177,6 +192,11 @@ async def test_a_repository_is_cloned_without_running_anything_of_it(
     assert not (tmp_path / "sprung").exists()
     done = await install(house, url, "--yes", "--replace")
     assert "# later" in (installed / "logic.py").read_text()
+    done = await install(house, url, "--yes", "--replace", "--ref", "v2")
+    assert "--ref names a branch or a tag" in done.err, done
+    git(tmp_path, "clone", "-q", "--bare", shop, "bare.git")
+    done = await install(house, tmp_path / "bare.git", "--yes", "--replace")
+    assert f"write file://{tmp_path}/bare.git" in done.err, done
 
 
 @pytest.mark.parametrize(

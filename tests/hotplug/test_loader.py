@@ -154,11 +154,8 @@ async def test_a_copied_uuid_is_refused(agents: Path, tmp_path: Path) -> None:
         for name in ("first", "second"):
             (agents / name).mkdir()
             (agents / name / "manifest.yaml").write_text(manifest.format(name))
-            await until(
-                lambda name=name: (
-                    core.registry.get(name) and core.registry[name].state in ("live", "rejected")
-                )
-            )
+            while getattr(core.registry.get(name), "state", None) not in ("live", "rejected"):
+                await asyncio.sleep(0.01)
         assert core.registry["first"].state == "live"
         errors = [each for each in core.registry["second"].findings if each.severity == "error"]
         assert [each.rule for each in errors] == ["duplicate-uuid"]

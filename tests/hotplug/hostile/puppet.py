@@ -1,6 +1,8 @@
 """An agent that does whatever a test tells it to, and the test's hold on it."""
 
 import asyncio
+import os
+import signal
 import textwrap
 from typing import Any
 
@@ -11,7 +13,7 @@ from tests.support.bus import until
 from tests.support.core import Client
 
 PUPPET = '''
-import asyncio, ctypes, errno, json, mmap, os, resource, select, signal, socket, struct
+import asyncio, ctypes, errno, json, math, mmap, os, resource, select, signal, socket, struct
 import subprocess, sys, threading, time
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -131,8 +133,20 @@ class Hostile:
         """
         return (await self._client.turn(self.id, _function(attack)))[-1]
 
+    async def begin_turn(self, attack: str = "return 'here'") -> int:
+        """Have a puppet do something as a person would ask for it; return the turn's number."""
+        turn = await self._client.send("converse", agent_id=self.id, text=_function(attack))
+        assert (await self._client.receive_for(turn))["success"]
+        return turn
+
     async def is_in(self, state: str, seconds: float = 20.0) -> None:
         await until(lambda: self.record.state == state, seconds)
+
+    async def put_down(self) -> None:
+        """Kill its process and wait for the next, when a test is done with the first."""
+        restarts = self.record.restarts
+        os.kill(self.pid, signal.SIGKILL)
+        await self.restarted("", ends=restarts + 1)
 
     async def restarted(self, reason: str, ends: int = 1, seconds: float = 20.0) -> None:
         """Wait until it has ended `ends` times and lives again."""

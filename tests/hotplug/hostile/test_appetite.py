@@ -8,7 +8,7 @@ from tests.hotplug.hostile.puppet import PUPPET
 from tests.hotplug.hostile.street import LIMITS, Street, once_more
 from tests.support.bus import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 MOST_PROCESSES = 2 * LIMITS["processes"]
 """The kernel counts two generations of an agent together."""
@@ -31,15 +31,15 @@ async def test_memory_bombs(street: Street) -> None:
                 if not len(kept) % 10_000:
                     await asyncio.sleep(0)
         """)
-        assert "MemoryError" in str(event) or "agents.limits.memory_mb (160)" in str(event), event
+        assert "MemoryError" in str(event) or "agents.limits.memory_mb (320)" in str(event), event
         # Shared memory is no process's own, and so beyond RLIMIT_DATA.
         event = await shared.turn("""
-            kept = mmap.mmap(-1, 300 * 2**20)
+            kept = mmap.mmap(-1, 500 * 2**20)
             for page in range(0, len(kept), 4096):
                 kept[page] = 1
             await asyncio.sleep(60)
         """)
-        assert "more than agents.limits.memory_mb (160)" in event["error"]["message"]
+        assert "more than agents.limits.memory_mb (320)" in event["error"]["message"]
         assert not fast.record.restarts
         for each in (fast, slow, shared):
             await each.is_in("live")

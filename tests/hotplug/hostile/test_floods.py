@@ -4,13 +4,15 @@ import asyncio
 
 import pytest
 
+from hairem_core.hotplug.frames import LONGEST_FRAME
 from hairem_core.sdk.message import Message
-from tests.hotplug.hostile.street import Street, once_more
+from tests.hotplug.hostile.puppet import PUPPET
+from tests.hotplug.hostile.street import SLOWLY, Street, once_more
 from tests.support.bus import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-SECONDS = 1.5
+SECONDS = 1.2
 _LOG_MB = 1.0
 """What of a flood may come to be kept: 64 KiB a second, and four seconds of it at once."""
 
@@ -59,7 +61,8 @@ async def test_a_line_of_50_mb_is_cut(street: Street) -> None:
 async def test_a_line_of_the_log_passes_for_no_other(street: Street) -> None:
     async with street.hostile("log forging") as hostile:
         await hostile.do("""
-            print("\\x1b[2Jquiet\\r2026-11-21 ERROR hairem.agent.neighbour: on fire")
+            forged = "\\r2026-11-21 ERROR hairem.agent.neighbour: on fire"
+            print(f"\\x1b[2Jquiet{forged}", flush=True)
             ctx.logger.info("first\\n2026-11-21 ERROR hairem.agent.neighbour: on fire")
         """)
         await hostile.says("quiet")
@@ -74,7 +77,7 @@ async def test_10_000_messages_at_once(street: Street) -> None:
     heard: list[Message] = []
     stop = await street.core.bus.listen("user:victim", heard.append)
     async with street.hostile("10,000 messages published at once") as hostile:
-        await hostile.start("""
+        await hostile.begin_turn("""
             for number in range(10_000):
                 asyncio.ensure_future(
                     ctx.bus.publish("user:victim", topic=Topic.AGENT_NOTE, content=str(number))
@@ -88,6 +91,7 @@ async def test_10_000_messages_at_once(street: Street) -> None:
         await hostile.says("agents.limits.messages_per_second: more than 50 messages a second")
         assert hostile.record.state == "live"
         assert not hostile.record.restarts
+        await hostile.put_down()
     await stop()
 
 
@@ -103,27 +107,44 @@ CALLS = {
     ),
     "nonsense": "call(10**9 + n, 'nothing')",
     "streams": "call(10**9 + n, 'llm.stream', request=dict(messages=[dict(role='user')]))",
-    "long records": "frame(kind='log', level=40, text='x' * (8 * 2**20 - 100))",
-    "JSON": "call(10**9 + n, 'state.set', key='k', value=[[]] * 2_000_000)",
 }
+LONG = (
+    f"frame(kind='log', level=40, text='x' * {LONGEST_FRAME - 100})",
+    # What takes most of the reader's time and memory: millions of objects, four bytes each.
+    f"call(10**9 + n, 'state.set', key='k', value=[[]] * {LONGEST_FRAME // 4 - 50})",
+)
+AGAIN_AND_AGAIN = """
+    connection, n, end = host_socket(), 0, time.monotonic() + {}
+    while time.monotonic() < end:
+        n += 1
+        send({}, connection)
+        if not n % 20:
+            await asyncio.sleep(0)
+"""
 
 
 @pytest.mark.parametrize("name", CALLS)
 @once_more
 async def test_raw_frames_wait_for_their_turn(street: Street, name: str) -> None:
     async with street.hostile(f"raw frames: {name}") as hostile:
-        await hostile.start(f"""
-            connection, n, end = host_socket(), 0, time.monotonic() + {SECONDS + 1}
-            while time.monotonic() < end:
-                n += 1
-                send({CALLS[name]}, connection)
-                if not n % 20:
-                    await asyncio.sleep(0)
-            await asyncio.sleep(3600)
-        """)
-        await asyncio.sleep(SECONDS + 1)
+        await hostile.begin_turn(AGAIN_AND_AGAIN.format(SECONDS, CALLS[name]))
+        await asyncio.sleep(SECONDS)
         assert hostile.record.state == "live", hostile.record
         assert not hostile.record.restarts, hostile.record
+        await hostile.put_down()
+
+
+@once_more
+async def test_the_longest_frames_wait_for_their_turn(street: Street) -> None:
+    what = "raw frames: log records and JSON of 8 MiB"
+    async with street.gang(what, [PUPPET] * len(LONG), most_mb=512) as gang:
+        for each, step in zip(gang, LONG, strict=True):
+            await each.begin_turn(AGAIN_AND_AGAIN.format(SECONDS, step))
+        await asyncio.sleep(2 * SECONDS)
+        for each in gang:
+            assert each.record.state == "live", each.record
+            await each.says("says more than H-Core takes of one agent, and has to wait")
+        await asyncio.gather(*(each.put_down() for each in gang))
 
 
 @once_more
@@ -138,19 +159,29 @@ async def test_1000_recalls_at_once_are_all_answered(street: Street) -> None:
 
 @once_more
 async def test_more_calls_than_are_taken_are_refused(street: Street) -> None:
-    async with street.hostile("3,000 calls at once") as hostile:
-        outcome = await hostile.do("""
-            calls = (ctx.memory.recall("fine day") for _ in range(3000))
-            found = await asyncio.gather(*calls, return_exceptions=True)
-            return sorted({getattr(each, "code", "answered") for each in found})
+    async with street.hostile("1,500 slow calls at once", PUPPET, "[llm]") as hostile:
+        outcome = await hostile.do(f"""
+            request = ChatRequest(messages=[ChatMessage(role="user", content="{SLOWLY}")])
+
+            async def read():
+                async for _ in ctx.llm.stream(request):
+                    pass
+
+            reads = [asyncio.ensure_future(read()) for _ in range(1_500)]
+            await asyncio.wait(reads, timeout=2)
+            refused = {{each.exception().code for each in reads if each.done()}}
+            for each in reads:
+                each.cancel()
+            await asyncio.gather(*reads, return_exceptions=True)
+            return [list(refused), await ctx.state.get("free again", "yes")]
         """)
-        assert outcome == ["answered", "rate_limited"]
+        assert outcome == [["rate_limited"], "yes"]
         await hostile.says("1,024 calls of ctx at once")
 
 
 @once_more
 async def test_what_it_does_not_read_does_not_pile_up(street: Street) -> None:
-    async with street.hostile("asks and does not read") as hostile:
+    async with street.hostile("asks and does not read", most_mb=256) as hostile:
         event = await hostile.turn("""
             for _ in range(20):
                 await ctx.bus.publish("user:x", topic=Topic.NARRATIVE_TEXT, content="z" * 90_000)
@@ -168,7 +199,7 @@ async def test_state_has_its_limits(street: Street) -> None:
     async with street.hostile("state") as hostile:
         outcome = await hostile.do("""
             said = []
-            for size in (60_000, 70_000, 7_000_000, 50_000_000):
+            for size in (60_000, 70_000, 2_000_000, 50_000_000):
                 try:
                     await ctx.state.set("key", "x" * size)
                     said.append("ok")
@@ -179,6 +210,5 @@ async def test_state_has_its_limits(street: Street) -> None:
         assert outcome[0] == "ok"
         assert "64 KiB are allowed" in outcome[1]
         assert "64 KiB are allowed" in outcome[2]
-        assert "at most 8,388,608 bytes" in outcome[3]
-        # Of few keys, for it takes a second to reach the thousand that are allowed.
+        assert f"at most {LONGEST_FRAME:,} bytes" in outcome[3]
         assert await hostile.do("return len(await ctx.state.get('key'))") == 60_000
