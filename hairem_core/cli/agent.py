@@ -15,7 +15,7 @@ import typer
 from hairem_core.cli.bundles import bundle_at, find_agent, looked_at, writable_folder
 from hairem_core.cli.client import BridgeClient, BridgeError, get_json
 from hairem_core.cli.options import ConfigOption, DataOption, JsonOption
-from hairem_core.cli.places import Places, find_places
+from hairem_core.cli.places import NotRunning, Places, find_places
 from hairem_core.errors import HairemError
 
 app = typer.Typer(help="Write, check, test, install and look after agents.", no_args_is_help=True)
@@ -26,6 +26,7 @@ IntoOption = Annotated[
     typer.Option("--into", help="The folder for it; else the first of agents.folders."),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
+_RECONNECT_SECONDS = 0.5
 _LEVEL_COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red", "DEBUG": "bright_black"}
 
 
@@ -254,21 +255,31 @@ def _order(order: str, agent_id: str, data: Path | None, config: Path | None) ->
 
 
 async def _logs(places: Any, agent_id: str, lines: int, follow: bool, as_json: bool) -> int:
-    try:
-        async with BridgeClient.connect(places) as client:
-            result = await client.command("agents/logs", agent_id=agent_id, lines=lines)
-            left = result["lines"]
-            if not left and not follow:
-                return 0
-            async for event in client.events():
-                _print_line(event, as_json)
-                left -= 1
-                if left <= 0 and not follow:
-                    break
-    except BridgeError as err:
-        typer.echo(f"hairem: {err}", err=True)
-        return 2 if err.code == "unknown_agent" else 1
-    return 0
+    was_connected = False
+    while True:
+        try:
+            async with BridgeClient.connect(places) as client:
+                wanted = 0 if was_connected else lines
+                left = (await client.command("agents/logs", agent_id=agent_id, lines=wanted))[
+                    "lines"
+                ]
+                if was_connected:
+                    typer.echo("hairem: connected again", err=True)
+                was_connected = True
+                if not left and not follow:
+                    return 0
+                async for event in client.events():
+                    _print_line(event, as_json)
+                    left -= 1
+                    if left <= 0 and not follow:
+                        return 0
+        except (BridgeError, NotRunning) as err:
+            if not (follow and was_connected):
+                typer.echo(f"hairem: {err}", err=True)
+                return 2 if err.code in ("unknown_agent", NotRunning.code) else 1
+            if err.code == "connection_lost":
+                typer.echo("hairem: H-Core went away; waiting for it", err=True)
+            await asyncio.sleep(_RECONNECT_SECONDS)
 
 
 def _print_line(event: dict[str, Any], as_json: bool) -> None:

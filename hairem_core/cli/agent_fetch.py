@@ -96,8 +96,22 @@ def copy_bundle(source: Path, target: Path) -> None:
 
     Links and other things that are no files are refused, and so is too much. Raises FetchError.
     """
+    try:
+        _copy_files(source, target)
+    except OSError as err:
+        where = str(err.filename or source)
+        hint = "Give this user the right to it." if isinstance(err, PermissionError) else None
+        raise FetchError(
+            f"cannot be copied: {err.strerror or err}", where=where, hint=hint
+        ) from err
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    def fail(err: OSError) -> None:
+        raise err
+
     size = count = 0
-    for folder, folders, files in os.walk(source):
+    for folder, folders, files in os.walk(source, onerror=fail):
         here = Path(folder)
         folders[:] = [
             name for name in folders if not name.startswith(".") and name != "__pycache__"

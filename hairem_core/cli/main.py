@@ -76,7 +76,7 @@ def up(
 
 
 def _allow_descriptors() -> None:
-    """Take as many descriptors as this user may have: an agent costs six, the usual limit is low."""
+    """Take as many descriptors as this user may have: an agent costs six of them."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
@@ -165,7 +165,7 @@ def agents(
         (
             *(str(each[key]) for key in ("id", "name", "state", "version", "restarts")),
             _notes(each),
-            each["reason"] or each["progress"] or each["description"].get("en", ""),
+            each["reason"] or each["progress"] or _sentence(each["description"]),
         )
         for each in found
     ]
@@ -173,12 +173,17 @@ def agents(
     print_table(headers, rows)
 
 
+def _sentence(description: dict[str, str]) -> str:
+    """Return what an agent is, in English where it says so."""
+    return description.get("en") or next(iter(description.values()), "")
+
+
 def _notes(agent: dict[str, Any]) -> str:
     """Return what deserves a look: `hairem agent show` says more."""
     warnings = sum(each["severity"] == "warning" for each in agent["findings"])
     notes = {
         "disabled": not agent["enabled"],
-        "runs an older version": agent["drift"],
+        "runs an older version": agent["drift"] and not agent["progress"],
         f"{warnings} warning{'s' if warnings > 1 else ''}": warnings,
     }
     return ", ".join(note for note, applies in notes.items() if applies)

@@ -26,7 +26,7 @@ class Places:
         """The folder that holds `agents/` and `config/`."""
         if self.config_file is not None and self.config_file.parent.name == "config":
             return self.config_file.parent.parent
-        return code_root()
+        return usual_root()
 
     def load_config(self) -> SystemConfig:
         """Return the configuration. Raises ConfigError."""
@@ -66,6 +66,20 @@ def code_root() -> Path:
     return Path(__file__).parents[2]
 
 
+def usual_root() -> Path:
+    """Return the folder with `agents/` and `config/`: of the source tree, else of this user.
+
+    Installed as a package, the code has neither beside it; then they are this user's own, and made
+    when they are first needed.
+    """
+    if (code_root() / "agents").is_dir():
+        return code_root()
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    root = Path(base) / "hairem"
+    (root / "agents").mkdir(parents=True, exist_ok=True)
+    return root
+
+
 def default_data() -> Path:
     """Return the data folder of this user."""
     if named := os.environ.get("HAIREM_DATA"):
@@ -77,7 +91,7 @@ def default_data() -> Path:
 def find_places(data: Path | None, config: Path | None) -> Places:
     """Return the places named, or the usual ones."""
     if config is None:
-        usual = code_root() / "config" / "system.yaml"
+        usual = usual_root() / "config" / "system.yaml"
         config = usual if usual.is_file() else None
     return Places(
         data=(data or default_data()).absolute(),

@@ -61,7 +61,9 @@ class AgentControl:
         """Vet the bundle again and put a new process in the old one's place."""
         self._check(agent_id)
         if agent_id in self._disabled:
-            raise ControlRefused(f"{agent_id} is disabled", hint="Enable it.")
+            raise ControlRefused(
+                f"{agent_id} is disabled", hint=f"Write `hairem agent enable {agent_id}`."
+            )
         await self._loader.reload(agent_id)
 
     async def remove(self, agent_id: str) -> None:

@@ -139,8 +139,6 @@ class AgentHost:
 
         A generation that lives goes on until the new one is ready, and for good if it never is.
         """
-        # Not under the lock: what lives meanwhile may end, and is started again.
-        await self._handover.wait_for_room()
         await self._stop_reviving()
         async with self._changing:
             if self._is_stopping:
@@ -161,6 +159,10 @@ class AgentHost:
             if self._forkserver.losses == losses:
                 raise
             await self._replace(bundle)
+
+    async def wait_for_room(self) -> None:
+        """Return when one more generation may finish what it holds beside a new one."""
+        await self._handover.wait_for_room()
 
     def cancel(self, msg_id: UUID) -> None:
         """Stop the agent's work on one message; it counts as handled."""

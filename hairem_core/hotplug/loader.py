@@ -246,12 +246,7 @@ class PluginLoader:
         self._registry.update(agent_id, enabled=True)
         if agent_id not in self._hosts:
             self._registry.update(agent_id, state=AgentState.VETTING, reason=None)
-        provide = self._provider.provide(
-            bundle,
-            known_ids=set(self._claims.ids),
-            progress=lambda words: self._registry.update(agent_id, progress=words),
-        )
-        slot.providing = asyncio.create_task(provide, name=f"provide for {agent_id}")
+        slot.providing = asyncio.create_task(self._provide(bundle), name=f"provide for {agent_id}")
         try:
             bundle = await slot.providing
         except asyncio.CancelledError:
@@ -278,6 +273,17 @@ class PluginLoader:
             _LOGGER.error("%s does not start: %s", slot.folder, finding)
             self._logs[agent_id].add("ERROR", f"the bundle does not start: {finding}")
             self._registry.update(agent_id, findings=(*findings, finding))
+
+    async def _provide(self, bundle: Bundle) -> Bundle:
+        """Return a bundle with all it needs, once it has room to run. Raises NotProvided."""
+        provided = await self._provider.provide(
+            bundle,
+            known_ids=set(self._claims.ids),
+            progress=lambda words: self._registry.update(bundle.agent_id, progress=words),
+        )
+        if host := self._hosts.get(bundle.agent_id):
+            await host.wait_for_room()
+        return provided
 
     # --- what the registry shows -----------------------------------------------------------------
 

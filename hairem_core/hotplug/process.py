@@ -88,6 +88,7 @@ class AgentProcess:
             services, send=self._send, drain=self._drain, on_limit=self._say_sometimes
         )
         self._supervisor: asyncio.Task[None] | None = None
+        self._waited = 0.0
         self._said: dict[str, float] = {}
         self._has_ended = False
         self._ill = ""
@@ -258,6 +259,8 @@ class AgentProcess:
         try:
             while True:
                 frame, size = await intake.read()
+                # Its sign of life may wait behind more of these.
+                self.vitals.excuse(0.0)
                 self._take(frame, size)
         except EOFError:
             return ""
@@ -267,7 +270,9 @@ class AgentProcess:
 
     def _on_wait(self, seconds: float) -> None:
         self.vitals.excuse(seconds)
-        if seconds > _LONG_WAIT:
+        self._waited += seconds
+        if self._waited > _LONG_WAIT:
+            self._waited = 0.0
             self._say_sometimes("says more than H-Core takes of one agent, and has to wait")
 
     def _say_sometimes(self, words: str) -> None:

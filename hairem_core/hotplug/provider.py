@@ -77,7 +77,9 @@ class Provider:
                 self._secrets.resolve, bundle.manifest, known_ids=known_ids
             )
         except SecretError as err:
-            raise _in_manifest(bundle, "secret", err.what, err.hint or "") from err
+            # Nothing watches the secrets' file: it is read when an agent starts.
+            hint = f"{err.hint or ''} Then `hairem agent reload {bundle.agent_id}`.".strip()
+            raise _in_manifest(bundle, "secret", err.what, hint) from err
 
     def _overrides(self, bundle: Bundle) -> dict[str, Any]:
         wanted = self._settings.get(bundle.agent_id, {})

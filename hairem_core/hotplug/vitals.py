@@ -15,7 +15,7 @@ from hairem_core.hotplug.frames import Heartbeat
 _EVERY = 1.0
 """Seconds between two looks."""
 _EXCUSED = 2.0
-"""Times `heartbeat_timeout` for which a process may be silent while H-Core makes it wait."""
+"""Times `heartbeat_timeout` for which there may be no sign of life among much else."""
 
 
 class Vitals:
@@ -73,7 +73,7 @@ class Vitals:
         }
 
     def excuse(self, seconds: float) -> None:
-        """Expect no sign of life for so long: H-Core will not read what the process says.
+        """Expect no sign of life for so long: H-Core has yet to read what the process said before.
 
         One that says ever more, and among it no sign of life, is excused for a while only.
         """
@@ -117,8 +117,10 @@ class Vitals:
     def _illness(self) -> str | None:
         now = time.monotonic()
         if now - max(self._beat_at, self._excused_until) > self._config.heartbeat_timeout:
-            silent = now - self._beat_at
-            return f"gave no sign of life for {silent:.0f} s: something blocks its loop"
+            why = "something blocks its loop"
+            if self._excused_until > self._beat_at:
+                why += ", or it says more than H-Core takes of one agent"
+            return f"gave no sign of life for {now - self._beat_at:.0f} s: {why}"
         limits = self._config.limits
         if self._memory > limits.memory_mb * 2**20:
             used = self._memory // 2**20

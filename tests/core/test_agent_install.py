@@ -1,6 +1,7 @@
 """`hairem agent install`: somebody else's bundle, of which nothing is trusted."""
 
 import os
+import shutil
 import stat
 import subprocess
 import zipfile
@@ -311,6 +312,27 @@ def test_a_folder_with_links_or_too_much(
     monkeypatch.setattr(agent_fetch, "LARGEST_BUNDLE", 1_000_000)
     with pytest.raises(FetchError, match="holds more than"):
         copy_bundle(shop, tmp_path / "four")
+
+
+def test_what_may_not_be_read_is_named(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str | Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", refuse)
+        with pytest.raises(
+            FetchError, match=r"cannot be copied: Permission denied. Give this user"
+        ):
+            copy_bundle(shop, tmp_path / "file")
+    (shop / "closed").mkdir()
+    real = os.scandir
+    monkeypatch.setattr(
+        os, "scandir", lambda path: refuse(path) if str(path).endswith("closed") else real(path)
+    )
+    with pytest.raises(FetchError, match="closed: cannot be copied"):
+        copy_bundle(shop, tmp_path / "folder")
 
 
 def test_the_bundle_is_found_at_the_top_or_one_level_down(tmp_path: Path) -> None:

@@ -98,13 +98,13 @@ async def test_the_figures_of_a_process_are_true(agents: Path, tmp_path: Path) -
     async with running_core(tmp_path, agents=agents) as core:
         await ask(core, from_test("counter"))
         await until(lambda: core.control.details("counter")["process"]["loop_lag_ms"] is not None)
+        await until(lambda: core.control.details("counter")["process"]["messages_handled"] == 1)
         details = core.control.details("counter")
         process = details["process"]
         assert details["folder"] == str(agents / "counter")
         assert details["manifest"]["id"] == "counter"
         assert process["pid"] == core.agent_pid("counter")
         assert process["hash"] == details["running_hash"] == details["folder_hash"]
-        assert process["messages_handled"] == 1
         assert 2**20 < process["memory_bytes"] < 512 * 2**20
         assert process["cpu_seconds"] >= 0
         assert set(process["protections"]) == {
