@@ -271,6 +271,9 @@ def validate_yaml[M: BaseModel](model: type[M], data: CommentedMap, path: Path) 
         what = f"its aliases make more than {_MOST_VALUES:,} values of it"
         problem = Problem(line=None, key="", what=what, hint="Write it out, and shorter.")
         raise ConfigError(path, [problem]) from err
+    except _NoText as err:
+        problem = Problem(line=None, key="", what=str(err), hint="Write the character itself.")
+        raise ConfigError(path, [problem]) from err
     except ValidationError as err:
         problems = [_describe(problem, data) for problem in err.errors(include_url=False)]
         raise ConfigError(path, problems) from err
@@ -298,6 +301,10 @@ def _line_of(err: MarkedYAMLError) -> int | None:
     return mark.line + 1 if mark else None
 
 
+class _NoText(Exception):
+    """A string holds half of a character, which no program can be told."""
+
+
 class _TooManyValues(Exception):
     """A few lines of YAML can name themselves over and over."""
 
@@ -314,12 +321,22 @@ class _Plain:
         if self._values > _MOST_VALUES:
             raise _TooManyValues
         if isinstance(node, CommentedMap):
-            return {key: self.of(value) for key, value in node.items()}
+            return {self.of(key): self.of(value) for key, value in node.items()}
         if isinstance(node, CommentedSeq):
             return [self.of(value) for value in node]
+        if isinstance(node, str):
+            return _checked_text(node)
         if isinstance(node, TaggedScalar) and node.tag.value == "!secret":
             return SecretName(str(node.value))
         return node
+
+
+def _checked_text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as err:
+        raise _NoText(f"{text!r} is no text (character {err.start + 1})") from err
+    return text
 
 
 def _describe(problem: Any, data: CommentedMap) -> Problem:

@@ -1,6 +1,7 @@
 """The hash of a bundle. The agent's process takes it too, so this needs nothing but Python."""
 
 import hashlib
+import os
 from pathlib import Path
 
 
@@ -11,7 +12,7 @@ def fingerprint(folder: Path) -> str:
     """
     whole = hashlib.sha256()
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
-        name = path.relative_to(folder).as_posix().encode()
+        name = os.fsencode(path.relative_to(folder).as_posix())
         content = path.read_bytes()
         whole.update(len(name).to_bytes(4) + name + len(content).to_bytes(8) + content)
     return whole.hexdigest()

@@ -44,6 +44,12 @@ class Finding:
     hint: str = ""
     severity: Severity = Severity.ERROR
 
+    def __post_init__(self) -> None:
+        # What it quotes may be no text, and then no client could be told.
+        for name in ("file", "what", "hint"):
+            text = getattr(self, name).encode(errors="backslashreplace").decode()
+            object.__setattr__(self, name, text)
+
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
         text = f"{where}: {self.what}" if where else self.what

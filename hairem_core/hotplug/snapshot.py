@@ -132,6 +132,9 @@ class _Copier:
             if path.is_symlink() and not path.resolve().is_relative_to(self._source):
                 yield self._link(path, "a link that leads out of the bundle", "Put the file there.")
                 return
+            if not _is_text(path.name):
+                yield self._find(path, "unreadable", "its name is not UTF-8 text", "Rename it.")
+                return
             status = path.stat()
             if not stat.S_ISREG(status.st_mode):
                 yield self._find(path, "not-a-file", "neither a file nor a folder", "Remove it.")
@@ -165,3 +168,11 @@ class _Copier:
         return Finding(
             step=Step.ASSETS, rule=rule, file="" if file == "." else file, what=what, hint=hint
         )
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

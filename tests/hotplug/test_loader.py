@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.hotplug.helpers import COUNTER, HEAD, ask, dead_reasons, from_test
 from tests.support.bus import until
-from tests.support.core import running_core, write_agent
+from tests.support.core import Client, running_core, write_agent
 
 
 async def test_bundles_come_change_and_go(agents: Path, tmp_path: Path) -> None:
@@ -76,14 +76,25 @@ async def test_a_copy_takes_over_when_the_original_goes(agents: Path, tmp_path: 
         assert (await ask(core, from_test("counter")))[0].payload.content == "2"
 
 
-async def test_a_persona_that_cannot_be_sent_is_shown(agents: Path, tmp_path: Path) -> None:
+async def test_what_is_no_text_is_refused_and_told_to_clients(agents: Path, tmp_path: Path) -> None:
     folder = write_agent(agents, "strange")
     (folder / "persona.yaml").write_text('character: {en: "\\ud800"}\n')
+    (agents / "stranger").mkdir()
+    (agents / "stranger" / "manifest.yaml").write_text(
+        'id: stranger\nname: X\ndescription: {en: "\\ud800"}\n'
+    )
     async with running_core(tmp_path, agents=agents, wait=False) as core:
-        await until(
-            lambda: core.registry.get("strange") and core.registry["strange"].reason is not None
-        )
-        assert core.registry["strange"].state in ("crashed", "rejected")
+        for name in ("strange", "stranger"):
+            while getattr(core.registry.get(name), "state", None) != "rejected":
+                await asyncio.sleep(0.01)
+            assert "is no text" in (core.registry[name].reason or "")
+        assert core.new_token
+        async with Client.connect(core.address, core.new_token) as client:
+            await client.receive()
+            subscription = await client.send("agents/subscribe")
+            assert (await client.receive_for(subscription))["success"]
+            snapshot = (await client.receive_for(subscription))["event"]
+            assert len(snapshot["agents"]) == 2
 
 
 async def test_a_broken_folder_does_not_keep_its_name_from_a_good_bundle(

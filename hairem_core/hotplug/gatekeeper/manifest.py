@@ -272,9 +272,10 @@ def _explain(
     if problem.key in _WHOLE:
         _explain_entries(problem.key, data, file, findings)
         return
+    key = problem.key.removesuffix(".[key]")
     findings.add(
         Rule.WRONG_VALUE,
-        f"{problem.key.removesuffix('.[key]')}: {problem.what}",
+        f"{key}: {problem.what}" if key else problem.what,
         problem.hint or _HINTS.get(problem.key.partition(".")[0], "Mend the value."),
         file=file,
         line=problem.line,

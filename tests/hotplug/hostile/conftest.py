@@ -1,4 +1,7 @@
-from collections.abc import AsyncIterator
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -6,7 +9,16 @@ import pytest_asyncio
 from tests.hotplug.hostile.street import Street
 
 
+@pytest.fixture(scope="package")
+def house() -> Iterator[Path]:
+    """A folder that agents, where each has a user of its own, can pass through."""
+    folder = Path(tempfile.mkdtemp(prefix="hairem-hostile-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def street(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Street]:
-    async with Street.open(tmp_path_factory.mktemp("house")) as street:
+async def street(house: Path) -> AsyncIterator[Street]:
+    async with Street.open(house / "one") as street:
         yield street

@@ -111,7 +111,7 @@ class Street:
     @asynccontextmanager
     async def open(cls, folder: Path, **agents_config: Any) -> AsyncIterator[Self]:
         agents = folder / "agents"
-        agents.mkdir()
+        agents.mkdir(parents=True)
         write_agent(agents, "neighbour", NEIGHBOUR)
         async with (
             running_core(

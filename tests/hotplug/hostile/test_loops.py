@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -34,9 +35,8 @@ def method(name: str, body: str) -> str:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
-async def street(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Street]:
-    folder = tmp_path_factory.mktemp("house")
-    async with Street.open(folder, turn_timeout=5, start_timeout=2) as street:
+async def street(house: Path) -> AsyncIterator[Street]:
+    async with Street.open(house / "two", turn_timeout=5, start_timeout=2) as street:
         yield street
 
 
