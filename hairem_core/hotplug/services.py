@@ -18,6 +18,7 @@ from hairem_core.hotplug.home_rules import ACT, READ, Refusal, decide, usable
 from hairem_core.hotplug.permissions import line_to_add
 from hairem_core.hotplug.rates import RateLimited, TokenBucket
 from hairem_core.hotplug.secrets import SecretStore, redact_request
+from hairem_core.hotplug.topics import check_topic
 from hairem_core.sdk.chat import ChatRequest, Delta, ToolCall, ToolResult, ToolSpec
 from hairem_core.sdk.errors import PermissionDenied
 from hairem_core.sdk.message import CREW, Message, MessageType, Metadata, Priority, Topic
@@ -210,6 +211,7 @@ class AgentServices:
             raise _too_often(f"more than {most} a second: {_CALLS_PER_MESSAGE} for each message")
 
     async def _publish(self, says: args.Publish, cause: UUID | None) -> str:
+        check_topic(says.topic, says.recipient)
         if self._secrets.holds_secret(says.recipient):
             raise AgentFailed("ctx.bus.publish: recipient: a secret is no address")
         conversation_id = says.conversation_id
@@ -231,6 +233,7 @@ class AgentServices:
 
     async def _answer(self, says: args.Answer) -> str:
         parent = self._parent(says.parent_id)
+        check_topic(says.topic, parent.header.sender)
         message = parent.answer(
             sender=f"agent:{self._agent_id}",
             type=says.type,

@@ -68,12 +68,12 @@ async def test_descriptors_and_threads(street: Street) -> None:
                 while count < 5000:
                     threading.Thread(target=stop.wait, daemon=True).start()
                     count += 1
-            except RuntimeError as err:
-                return [str(err), count]
+            except (RuntimeError, MemoryError):
+                return ["no more", count]
             finally:
                 stop.set()
         """)
-        assert outcome[0] == "can't start new thread"
+        assert outcome[0] == "no more"
         if "threads" in bomb.details["process"]["protections"]["processes"]:
             assert outcome[1] < MOST_PROCESSES
         for each in (leak, bomb):

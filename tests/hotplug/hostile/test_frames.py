@@ -174,7 +174,7 @@ async def test_nobody_cancels_what_another_handles(street: Street) -> None:
 
 @once_more
 async def test_long_errors_are_cut(street: Street) -> None:
-    async with street.hostile("errors of 6 MB") as hostile:
+    async with street.hostile("long errors") as hostile:
         attack = """
             send(frame(kind="failed", msg_id=str(message.header.msg_id), code="{}",
                 error="x" * {}, traceback="y" * {}), host_socket())
@@ -190,7 +190,9 @@ async def test_long_errors_are_cut(street: Street) -> None:
             assert len(hostile.record.last_error or "") < 3_000
         assert sum(map(len, hostile.log)) < 50_000
     async with street.hostile(
-        "a start that fails with 6 MB", "raise ValueError('x' * 6_000_000)\n", state="quarantined"
+        "a start that fails with a long error",
+        "raise ValueError('x' * 1_000_000)\n",
+        state="quarantined",
     ) as hostile:
         assert len(hostile.record.reason or "") < 10_000
         assert len(json.dumps(hostile.details)) < 20_000
@@ -287,7 +289,6 @@ class Agent(BaseAgent):
 """
 
 
-@pytest.mark.xfail(strict=True, reason="ctx.bus refuses no topic that is H-Core's own to use")
 @once_more
 async def test_a_tool_call_is_not_made_past_the_permission(street: Street) -> None:
     async with street.hostile("a forged tool call", FORGER) as hostile:
