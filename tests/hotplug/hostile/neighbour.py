@@ -34,6 +34,8 @@ _PAUSE = 0.04
 _LOST_SECONDS = 15.0
 _FEWEST = 12
 """Answers by either way, below which a percentile says nothing."""
+_FRESH, _KEPT = 4, 60
+"""Answers before an attack: those that are new, and those that count."""
 _TOLERATED_MS = 250.0
 _BUS = "user:probe"
 
@@ -68,6 +70,8 @@ class Neighbour:
         self._client = client
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._asked = 0
+        self._quiet = Latency(), Latency()
+        """Over the bus and over the bridge, before attacks: the last ones."""
 
     @classmethod
     @asynccontextmanager
@@ -82,9 +86,9 @@ class Neighbour:
     @asynccontextmanager
     async def answers_as_before(self, what: str) -> AsyncIterator[None]:
         """Raises Slowed when it answers more slowly within, TimeoutError when it does not."""
-        before = await self._measure(lambda: asyncio.sleep(0))
+        before = await self._before()
         done = asyncio.Event()
-        during = asyncio.create_task(self._measure(done.wait))
+        during = asyncio.create_task(self._measure(done.wait, _FEWEST))
         try:
             yield
         finally:
@@ -95,18 +99,31 @@ class Neighbour:
             if now.p95 > max(3 * was.p95, _TOLERATED_MS):
                 raise Slowed(f"{way}: median/p95 {was} before, {now} during: {what}")
 
-    async def _measure(self, wait: Callable[[], Awaitable[object]]) -> tuple[Latency, Latency]:
+    async def _before(self) -> tuple[Latency, Latency]:
+        fewest = _FRESH if self._quiet[0].taken else _FEWEST
+        fresh = await self._measure(lambda: asyncio.sleep(0), fewest)
+        for known, new in zip(self._quiet, fresh, strict=True):
+            known.taken[:] = [*known.taken, *new.taken][-_KEPT:]
+        return self._quiet
+
+    async def _measure(
+        self, wait: Callable[[], Awaitable[object]], fewest: int
+    ) -> tuple[Latency, Latency]:
         bus, bridge = Latency(), Latency()
         waiting = asyncio.ensure_future(wait())
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._repeat(self._ask_by_bus, bus, waiting))
-            group.create_task(self._repeat(self._ask_by_bridge, bridge, waiting))
+            group.create_task(self._repeat(self._ask_by_bus, bus, waiting, fewest))
+            group.create_task(self._repeat(self._ask_by_bridge, bridge, waiting, fewest))
         return bus, bridge
 
     async def _repeat(
-        self, ask: Callable[[], Awaitable[None]], latency: Latency, until: asyncio.Future[object]
+        self,
+        ask: Callable[[], Awaitable[None]],
+        latency: Latency,
+        until: asyncio.Future[object],
+        fewest: int,
     ) -> None:
-        while not until.done() or len(latency.taken) < _FEWEST:
+        while not until.done() or len(latency.taken) < fewest:
             started = time.perf_counter()
             async with asyncio.timeout(_LOST_SECONDS):
                 await ask()
