@@ -45,6 +45,7 @@ def run(connection: socket.socket) -> None:
     thread that goes on, would keep the process alive.
     """
     logging.captureWarnings(True)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a line is told at once
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:

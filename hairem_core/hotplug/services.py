@@ -271,12 +271,24 @@ class AgentServices:
         }
 
     async def _send(self, message: Message) -> str:
-        if message.header.type is not MessageType.STREAM and not self._messages.take():
+        is_counted = message.header.type is not MessageType.STREAM and not self._is_due(message)
+        if is_counted and not self._messages.take():
             raise _too_often(f"more than {self._rate:,} messages a second")
         if _is_said(message):
             await self._memory.record(message)
         await self._bus.publish(message)
         return str(message.header.msg_id)
+
+    def _is_due(self, message: Message) -> bool:
+        """Return whether a person waits for this very answer: no flood of notes costs them it."""
+        cause = message.header.parent_id
+        parent = self._received.get(cause) if cause is not None else None
+        return (
+            _is_said(message)
+            and parent is not None
+            and parent.header.topic is Topic.USER_UTTERANCE
+            and parent.header.msg_id not in self.answered
+        )
 
     def _parent(self, msg_id: UUID) -> Message:
         parent = self._received.get(msg_id)
