@@ -68,7 +68,10 @@ async def test_disabled_and_enabled(core: Core, client: Client) -> None:
     record = core.registry["clock"]
     assert (record.enabled, record.state) == (False, "stopped")
     refused = await client.command("agents/reload", agent_id="clock")
-    assert refused["error"] == {"code": "refused", "message": "clock is disabled. Enable it."}
+    assert refused["error"] == {
+        "code": "refused",
+        "message": "clock is disabled. Write `hairem agent enable clock`.",
+    }
     answer = await client.command("converse", agent_id="clock", text="hello")
     assert answer["error"]["code"] == "agent_unavailable"
     assert (await client.command("agents/enable", agent_id="clock"))["success"]

@@ -82,7 +82,7 @@ async def test_two_folders_may_exchange_their_ids(agents: Path, tmp_path: Path) 
             lambda: (
                 core.registry.get("two")
                 and core.control.details("two")["folder"] == str(folders[0])
-                and all(each.state == "live" for each in core.registry.records())
+                and all(each.state == "live" and not each.drift for each in core.registry.records())
             )
         )
         assert (await ask(core, from_test("one")))[0].payload.content == "two"

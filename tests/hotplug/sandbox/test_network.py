@@ -12,6 +12,12 @@ import pytest
 from tests.hotplug.sandbox.client import House
 
 
+def _answers(path: Path) -> bool:
+    """Return whether a server takes connections; its socket is there a little before."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 @pytest.fixture
 def listener() -> Iterator[int]:
     """A TCP port of this machine, on which somebody listens."""
@@ -32,7 +38,7 @@ def redis(house: House) -> Iterator[Path]:
     command = ["redis-server", "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "777"]
     process = subprocess.Popen([*command, "--save", ""], stdout=subprocess.DEVNULL)
     try:
-        while not path.exists():
+        while not _answers(path):
             assert process.poll() is None
             time.sleep(0.01)
         yield path
