@@ -25,8 +25,13 @@ class Outcome:
 async def hairem(*arguments: str | Path, timeout: float = 40, **environment: str) -> Outcome:
     """Run the command to its end."""
     process = await _start(arguments, environment)
-    async with asyncio.timeout(timeout):
-        out, err = await process.communicate()
+    try:
+        async with asyncio.timeout(timeout):
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
     assert process.returncode is not None
     return Outcome(code=process.returncode, out=out.decode(), err=err.decode())
 
