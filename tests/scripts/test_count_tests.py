@@ -33,15 +33,6 @@ def test_runs_are_summed_and_errors_are_failures(tmp_path: Path) -> None:
     assert count(one, two) == ("9 passed, 3 failed\n", 1)
 
 
-def test_what_failed_and_passed_alone_counts_as_passed(tmp_path: Path) -> None:
-    one = write(tmp_path, "one.xml", tests=10, failures=3)
-    write(tmp_path, "one.again.xml", tests=3, failures=1)
-    assert count(one) == ("9 passed, 1 failed\n", 1)
-    # What was not run again stays a failure.
-    write(tmp_path, "one.again.xml", tests=1)
-    assert count(one) == ("8 passed, 2 failed\n", 1)
-
-
 def test_all_passed(tmp_path: Path) -> None:
     assert count(write(tmp_path, "one.xml", tests=2)) == ("2 passed, 0 failed\n", 0)
 
