@@ -167,13 +167,18 @@ class MemoryConfig(_Section):
         return value
 
 
-class ModelTarget(_Section):
+class ModelAddress(_Section):
     """One model, by its LiteLLM name, and how to reach it."""
 
     model: str = Field(min_length=1)
     api_base: str | None = None
     api_key: SecretStr | None = None
     """None leaves it to the environment variable that LiteLLM knows for the provider."""
+
+
+class ModelTarget(ModelAddress):
+    """A model that answers."""
+
     temperature: float | None = Field(default=None, ge=0, le=2)
     max_tokens: PositiveInt | None = None
 
@@ -182,6 +187,15 @@ class RoleConfig(ModelTarget):
     """The model of a role, and those to try when it fails before its first word."""
 
     fallbacks: list[ModelTarget] = Field(default_factory=list)
+
+
+class EmbeddingConfig(ModelAddress):
+    """The model of embeddings. It has no fallbacks: vectors of two models cannot be compared."""
+
+    dimensions: PositiveInt | None = None
+    """How long a vector is to be, of a model that has a choice; None leaves it to the model."""
+    batch: int = Field(default=32, ge=1, le=2048)
+    """Texts in one request."""
 
 
 class AgentModels(_Section):
@@ -197,6 +211,8 @@ class LlmConfig(_Section):
     chat: RoleConfig | None = None
     lite: RoleConfig | None = None
     """None: the chat model serves."""
+    embedding: EmbeddingConfig | None = None
+    """None: recall goes by words alone."""
     first_token_timeout: PositiveFloat = 20.0
     """Seconds until a model must have begun to answer."""
     stall_timeout: PositiveFloat = 15.0
@@ -282,18 +298,25 @@ def validate_yaml[M: BaseModel](model: type[M], data: CommentedMap, path: Path) 
 def load_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> SystemConfig:
     """Return the configuration in `path`, or the defaults when it is None.
 
-    `HAIREM_CHAT_MODEL` in the environment names the chat model over the file's. Raises ConfigError.
+    `HAIREM_CHAT_MODEL` and `HAIREM_EMBEDDING_MODEL` in the environment name the models over the
+    file's. Raises ConfigError.
     """
     config = SystemConfig()
     if path is not None:
         config = validate_yaml(SystemConfig, read_yaml(path), path)
+    llm, update = config.llm, dict[str, Any]()
     if model := environ.get("HAIREM_CHAT_MODEL"):
-        update: dict[str, Any] = {"model": model}
-        if base := environ.get("HAIREM_CHAT_API_BASE"):
-            update["api_base"] = base
-        chat = (config.llm.chat or RoleConfig(model=model)).model_copy(update=update)
-        config = config.model_copy(update={"llm": config.llm.model_copy(update={"chat": chat})})
-    return config
+        chat = llm.chat or RoleConfig(model=model)
+        update["chat"] = chat.model_copy(update=_named(model, environ.get("HAIREM_CHAT_API_BASE")))
+    if model := environ.get("HAIREM_EMBEDDING_MODEL"):
+        base = environ.get("HAIREM_EMBEDDING_API_BASE")
+        embedding = llm.embedding or EmbeddingConfig(model=model)
+        update["embedding"] = embedding.model_copy(update=_named(model, base))
+    return config.model_copy(update={"llm": llm.model_copy(update=update)}) if update else config
+
+
+def _named(model: str, base: str | None) -> dict[str, str]:
+    return {"model": model} | ({"api_base": base} if base else {})
 
 
 def _line_of(err: MarkedYAMLError) -> int | None:

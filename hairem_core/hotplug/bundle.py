@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +21,7 @@ from pydantic import (
 from hairem_core.config import AgentId, Language, SecretName, read_yaml, validate_yaml
 from hairem_core.hotplug.errors import BundleError
 from hairem_core.hotplug.permissions import Permissions, PermissionsField
+from hairem_core.sdk.identity import agent_uuid
 from hairem_core.sdk.persona import Persona
 
 MANIFEST_NAMES = ("manifest.yaml", "expert.yaml", "agent.yaml")
@@ -28,8 +29,6 @@ PERSONA_NAME = "persona.yaml"
 LOGIC_NAME = "logic.py"
 REQUIREMENTS_NAME = "requirements.txt"
 ASSETS_FOLDER = "assets"
-_NAMESPACE = UUID("6d2f9c1e-5b0a-5e43-9c39-8a1d6f2b7c55")
-"""Namespace of the UUIDs of agents whose manifest names none."""
 _HOUSE_PREFIXES = frozenset(
     {
         *("anthropic", "aws", "azure", "gemini", "google", "groq", "hf", "huggingface", "litellm"),
@@ -123,7 +122,7 @@ class Manifest(_File):
     @property
     def effective_uuid(self) -> UUID:
         """The UUID that is given, or one made of the id."""
-        return self.uuid or uuid5(_NAMESPACE, self.id)
+        return self.uuid or agent_uuid(self.id)
 
 
 class PersonaFile(_File):

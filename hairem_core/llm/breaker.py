@@ -15,6 +15,9 @@ FAILURES = 3
 COOL_DOWN = 15.0
 """Seconds before a single request may try again. Short, since a person may have just mended it."""
 
+COUNTED = ("model_unreachable", "model_timeout", "model_interrupted")
+"""Failures that say the server is in trouble; a wrong key or a strange answer does not."""
+
 
 class CircuitBreaker:
     """Counts the failures of one target. `clock` returns seconds and never goes back."""

@@ -2,17 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
 from hairem_core.config import LlmConfig, ModelTarget, RoleConfig
 from hairem_core.llm import _litellm, offline
-from hairem_core.llm.breaker import CircuitBreaker
+from hairem_core.llm.breaker import COUNTED, CircuitBreaker
 from hairem_core.llm.collector import AnswerCollector
+from hairem_core.llm.embedding import ModelEmbedder
 from hairem_core.llm.errors import (
     ModelError,
     ModelInterruptedError,
+    ModelRubbishError,
     ModelTimeoutError,
     ModelUnreachableError,
 )
@@ -22,10 +24,9 @@ from hairem_core.sdk.chat import ChatRequest, Delta, ModelRole
 
 _LOGGER = logging.getLogger(__name__)
 
-_COUNTED = ("model_unreachable", "model_timeout", "model_interrupted")
-"""Failures that say the server is in trouble; a wrong key or a strange answer does not."""
 _SPARE = 5.0
 """Seconds that LiteLLM's own timeout is longer than ours, so that ours is the one that speaks."""
+_NO_MODEL = "Set llm.chat.model in config/system.yaml, or HAIREM_CHAT_MODEL in the environment."
 
 
 class ModelGateway:
@@ -34,13 +35,20 @@ class ModelGateway:
     With no model, the offline brain answers.
     """
 
-    def __init__(self, config: LlmConfig) -> None:
+    def __init__(self, config: LlmConfig, *, redact: Callable[[str], str] | None = None) -> None:
+        """`redact` takes secrets out of what `complete` and `embedder` send.
+
+        Who streams an agent's requests redacts them: it knows all that is in them.
+        """
         self._config = config
+        self._redact = redact
         self._usage = UsageMeter()
         self._breakers: dict[tuple[str, str | None], CircuitBreaker] = {}
         self._last_error: dict[tuple[str, str | None], dict[str, str]] = {}
         self._loading: asyncio.Task[_litellm.LiteLlm] | None = None
         self._draining: set[asyncio.Task[None]] = set()
+        self.embedder = ModelEmbedder(config.embedding, self._client, redact=redact)
+        """Turns texts into vectors, if a model is configured for that."""
 
     async def stream(self, agent_id: str, request: ChatRequest) -> AsyncGenerator[Delta]:
         """Yield the answer to a request: words and thoughts as they come, then tool calls.
@@ -78,17 +86,59 @@ class ModelGateway:
         usage.failures += 1
         raise _summary(failures)
 
+    async def complete(self, agent_id: str, request: ChatRequest) -> str:
+        """Return the whole text of an answer, without its thoughts: for work that nobody watches.
+
+        Fallbacks are tried whenever a model fails, since nothing was shown yet. Raises ModelError,
+        also for an answer that `max_tokens` cut off and where no model is configured: the offline
+        brain can neither extract nor summarise (see `has_model`). Raises ValueError for a request
+        with tools.
+        """
+        if request.tools:
+            raise ValueError("a request to complete must have no tools")
+        targets = self._targets(agent_id, request.role)
+        if not targets:
+            raise ModelUnreachableError(
+                "no language model is configured", where=f"llm.{request.role}", hint=_NO_MODEL
+            )
+        if redact := self._redact:
+            clean = [
+                each.model_copy(update={"content": redact(each.content)})
+                for each in request.messages
+            ]
+            request = request.model_copy(update={"messages": clean})
+        usage = self._usage.of(agent_id)
+        usage.requests += 1
+        failures: list[ModelError] = []
+        for target in targets:
+            try:
+                async with aclosing(self._guarded(agent_id, target, request, whole=True)) as deltas:
+                    return "".join([delta.content or "" async for delta in deltas]).strip()
+            except ModelError as err:
+                failures.append(err)
+                _LOGGER.warning("%s (agent %s, role %s)", err, agent_id, request.role)
+            except asyncio.CancelledError:
+                usage.cancelled += 1
+                raise
+        usage.failures += 1
+        raise _summary(failures)
+
+    def has_model(self, agent_id: str | None, role: ModelRole) -> bool:
+        """Return whether a language model serves this role, and not the offline brain."""
+        return self._role(agent_id, role) is not None
+
     async def warm_up(self) -> None:
         """Load LiteLLM in a thread, if a model is configured, so that no person waits for it."""
         if names := self._configured():
             client = await self._client()
             await asyncio.to_thread(client.warm_up, names[0].model)
+        await self.embedder.warm_up()
 
     def describe(self, agent_id: str | None = None) -> dict[str, Any]:
         """Return what health says of the models, of one agent's or of the house's; never a key.
 
         `status` is `offline` with no model, `degraded` while the chat model last failed or its
-        breaker is open, else `ok`.
+        breaker is open, else `ok`. `embedding` has a `status` of its own.
         """
         chat = self._role(agent_id, "chat")
         lite = self._role(agent_id, "lite")
@@ -98,11 +148,10 @@ class ModelGateway:
             "lite": lite.model if lite else None,
             "fallbacks": [each.model for each in chat.fallbacks] if chat else [],
             "usage": self._usage.statistics(agent_id),
+            "embedding": self.embedder.describe(),
         }
         if chat is None:
-            described["hint"] = (
-                "Set llm.chat.model in config/system.yaml, or HAIREM_CHAT_MODEL in the environment."
-            )
+            described["hint"] = _NO_MODEL
             return described
         breaker = self._breakers.get(_key(chat))
         if breaker is not None:
@@ -148,9 +197,12 @@ class ModelGateway:
         return await asyncio.shield(self._loading)
 
     async def _guarded(
-        self, agent_id: str, target: ModelTarget, request: ChatRequest
+        self, agent_id: str, target: ModelTarget, request: ChatRequest, *, whole: bool = False
     ) -> AsyncGenerator[Delta]:
-        """Yield one target's answer, its circuit breaker told how that went."""
+        """Yield one target's answer, its circuit breaker told how that went.
+
+        With `whole`, an answer that was cut off by its limit is an error.
+        """
         breaker = self._breakers.setdefault(_key(target), CircuitBreaker())
         if not breaker.allow():
             last = self._last_error.get(_key(target), {}).get("message", "unknown")
@@ -161,7 +213,8 @@ class ModelGateway:
             )
         told = False
         try:
-            async with aclosing(self._attempt(agent_id, target, request)) as deltas:
+            attempt = self._attempt(agent_id, target, request, whole=whole)
+            async with aclosing(attempt) as deltas:
                 async for delta in deltas:
                     yield delta
             breaker.succeeded()
@@ -169,7 +222,7 @@ class ModelGateway:
             told = True
         except ModelError as err:
             self._last_error[_key(target)] = {"code": err.code, "message": str(err)}
-            if err.code in _COUNTED:
+            if err.code in COUNTED:
                 breaker.failed()
                 told = True
             raise
@@ -178,7 +231,7 @@ class ModelGateway:
                 breaker.abandoned()
 
     async def _attempt(
-        self, agent_id: str, target: ModelTarget, request: ChatRequest
+        self, agent_id: str, target: ModelTarget, request: ChatRequest, *, whole: bool
     ) -> AsyncGenerator[Delta]:
         """Yield one target's answer, every error made ours and every wait bounded."""
         client = await self._client()
@@ -219,6 +272,12 @@ class ModelGateway:
                 self._drain(agent_id, chunks, collector)
             elif chunks is not None:
                 await chunks.aclose()
+        if collector.truncated and whole:
+            raise ModelRubbishError(
+                "the answer was cut off by max_tokens",
+                where=target.model,
+                hint=f"Raise max_tokens of llm.{request.role}.",
+            )
         if collector.truncated:
             _LOGGER.warning(
                 "%s: the answer was cut off by max_tokens. Raise it in llm.chat.max_tokens",

@@ -7,12 +7,13 @@ hides the errors of the others, and the embedded engine lets two processes open 
 
 import asyncio
 import fcntl
-import importlib.resources
 import logging
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shutil
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
@@ -20,54 +21,65 @@ from urllib.parse import unquote, urlsplit
 import surrealdb
 from websockets.exceptions import WebSocketException
 
-from hairem_core.memory.errors import MemoryUnavailable
+from hairem_core.memory.errors import ConnectionLost, MemoryUnavailable, TransactionFailed
+from hairem_core.memory.schema.steps import Step, schema_steps
 
 _LOGGER = logging.getLogger(__name__)
 
 NAMESPACE = "hairem"
 DATABASE = "memory"
 EMBEDDED = "surrealkv://"
-_SCHEMA_FILE = re.compile(r"(?P<number>\d{4})_\w+\.surql")
+RECONNECT_SECONDS = 10.0
+"""How long a question waits for a server that went away."""
+_PATIENCE = 30.0
+"""Seconds after which a server that says nothing counts as gone: the SDK would wait for ever."""
 _RETRIES = 8
 """Attempts at a write that another one got in the way of."""
+_BYSTANDER = re.compile(r"due to a (?:failed|cancelled) transaction")
+# What waits for an answer when the socket closes gets a KeyError from the SDK's own clearing up.
+_LOST = (OSError, WebSocketException, surrealdb.ConnectionUnavailableError, KeyError)
 # The embedded engine raises RuntimeError for what a server would send as an error.
-_ERRORS = (surrealdb.SurrealError, RuntimeError, OSError, WebSocketException)
+_ERRORS = (surrealdb.SurrealError, RuntimeError, *_LOST)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SchemaFile:
-    """One step of the schema."""
+class Statement:
+    """One statement of a transaction, with variables of its own."""
 
-    number: int
-    name: str
     text: str
-
-
-def schema_files() -> list[SchemaFile]:
-    """Return the schema's steps, in order."""
-    folder = importlib.resources.files("hairem_core.memory.schema")
-    found = []
-    for entry in folder.iterdir():
-        if match := _SCHEMA_FILE.fullmatch(entry.name):
-            text = entry.read_text(encoding="utf-8")
-            found.append(SchemaFile(number=int(match["number"]), name=entry.name, text=text))
-    return sorted(found, key=lambda each: each.number)
+    variables: dict[str, Any] = field(default_factory=dict)
 
 
 class Database:
-    """An open SurrealDB. Every method raises MemoryUnavailable when it does not answer."""
+    """An open SurrealDB. Every method raises MemoryUnavailable when it does not answer.
 
-    def __init__(self, connection: Any, *, where: str, lock: int | None) -> None:
+    A server that went away is connected to again: what is asked meanwhile waits, for
+    `RECONNECT_SECONDS` at most.
+    """
+
+    def __init__(self, url: str, connection: Any, *, where: str, lock: int | None) -> None:
+        self._url = url
         self._connection = connection
         self._where = where
         self._lock = lock
+        self._is_remote = not url.startswith(EMBEDDED)
+        # The embedded engine is in this process: it cannot be away, only busy.
+        self._patience = _PATIENCE if self._is_remote else None
+        self._reconnecting = asyncio.Lock()
         self.schema_version = 0
+        self.reconnects = 0
+        """How often the server was connected to again."""
+
+    @property
+    def url(self) -> str:
+        """The address that it was opened at."""
+        return self._url
 
     @classmethod
-    async def open(cls, url: str, *, files: Sequence[SchemaFile] | None = None) -> Self:
+    async def open(cls, url: str, *, steps: Sequence[Step] | None = None) -> Self:
         """Return the database at `url`, its schema up to date.
 
-        `files` stands in for the schema that ships. Raises MemoryUnavailable: not a known address,
+        `steps` stand in for the schema that ships. Raises MemoryUnavailable: not a known address,
         folder in use or not writable, damaged, server away, written by a newer version.
         """
         scheme = url.partition("://")[0]
@@ -80,34 +92,79 @@ class Database:
         where = _shown(url)
         lock = _lock(Path(url.removeprefix(EMBEDDED))) if scheme == "surrealkv" else None
         try:
-            self = cls(await _connect(url, where), where=where, lock=lock)
+            self = cls(url, await _connect(url, where), where=where, lock=lock)
         except BaseException:
             _unlock(lock)
             raise
         try:
-            await self._apply(schema_files() if files is None else files)
+            await self._apply(schema_steps() if steps is None else steps)
         except BaseException:
             await self.close()
             raise
         return self
 
     async def query(self, statement: str, variables: dict[str, Any] | None = None) -> Any:
-        """Return the result of one statement."""
-        try:
-            return await self._connection.query(statement, variables or {})
-        except _ERRORS as err:
-            raise self._unavailable(err) from err
-
-    async def write(self, statement: str, variables: dict[str, Any]) -> Any:
-        """Return the result of one writing statement, tried again when another got in its way."""
-        for attempt in range(_RETRIES):
+        """Return the result of one reading statement."""
+        until = time.monotonic() + RECONNECT_SECONDS
+        while True:
+            connection = self._connection
             try:
-                return await self._connection.query(statement, variables)
+                async with asyncio.timeout(self._patience):
+                    return await connection.query(statement, variables or {})
             except _ERRORS as err:
-                if "conflict" not in str(err) or attempt == _RETRIES - 1:
-                    raise self._unavailable(err) from err
-                await asyncio.sleep(0.001 * 2**attempt)
-        raise AssertionError("unreachable")
+                await self._reconnect(connection, err, until)
+
+    async def transact(self, statements: Sequence[Statement]) -> None:
+        """Carry out statements as one: all of them, or none.
+
+        Raises TransactionFailed where one of them threw or failed, ConnectionLost where a server
+        went away before it told how it ended, and MemoryUnavailable.
+        """
+        script, variables = _script(statements)
+        for attempt in range(_RETRIES):
+            failure = await self._attempt(script, variables)
+            if failure is None:
+                return
+            if "conflict" not in failure or attempt == _RETRIES - 1:
+                raise TransactionFailed(failure, where=self._where)
+            await asyncio.sleep(0.001 * 2**attempt)
+
+    async def _attempt(self, script: str, variables: dict[str, Any]) -> str | None:
+        """Return what went wrong in a transaction, in the engine's words."""
+        connection = self._connection
+        try:
+            async with asyncio.timeout(self._patience):
+                response = await connection.query_raw(script, variables)
+        except _ERRORS as err:
+            if not self._is_remote or not _is_lost(err):
+                raise self._unavailable(err) from err
+            await self._reconnect(connection, err, time.monotonic() + RECONNECT_SECONDS)
+            raise ConnectionLost(_says(err), where=self._where) from err
+        if response.get("error"):
+            return _says(response["error"])
+        failed = [str(each["result"]) for each in response["result"] if each.get("status") != "OK"]
+        # All statements but the guilty one say only that another one failed.
+        told = [each for each in failed if not _BYSTANDER.search(each)] or failed
+        return told[0] if told else None
+
+    async def replace(self, make: Callable[[Path], Awaitable[None]]) -> None:
+        """Put another store in the place of this embedded one: the one that `make` fills.
+
+        `make` is given a folder that does not exist yet, beside this store's. Killed at any moment,
+        one of the two is there in whole. Nothing may be asked of this database meanwhile but by
+        `make`. Raises ValueError on a server, MemoryUnavailable, and what `make` raises.
+        """
+        if self._is_remote:
+            raise ValueError("a server's store is not ours to replace")
+        folder = Path(self._url.removeprefix(EMBEDDED))
+        fresh, old = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
+        for leftover in (fresh, old):
+            await asyncio.to_thread(shutil.rmtree, leftover, ignore_errors=True)
+        await make(fresh)
+        await self._connection.close()
+        await asyncio.to_thread(_exchange, folder, fresh, old)
+        self._connection = await _connect(self._url, self._where)
+        await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
 
     async def close(self) -> None:
         """Close the database and let others open it."""
@@ -119,10 +176,32 @@ class Database:
             _unlock(self._lock)
             self._lock = None
 
-    async def _apply(self, files: Sequence[SchemaFile]) -> None:
+    async def _reconnect(self, connection: Any, err: Exception, until: float) -> None:
+        """Connect again if `err` says that `connection` is lost; else raise it."""
+        if not self._is_remote or not _is_lost(err):
+            raise self._unavailable(err) from err
+        async with self._reconnecting:
+            if self._connection is not connection:
+                return  # somebody else did
+            _LOGGER.warning("%s: %s; connecting again", self._where, _says(err))
+            pause = 0.05
+            while True:
+                try:
+                    async with asyncio.timeout(max(0.1, until - time.monotonic())):
+                        self._connection = await _connect(self._url, self._where)
+                except (MemoryUnavailable, TimeoutError) as again:
+                    if time.monotonic() + pause > until:
+                        raise self._unavailable(err) from again
+                    await asyncio.sleep(pause)
+                    pause = min(1.0, pause * 2)
+                else:
+                    self.reconnects += 1
+                    return
+
+    async def _apply(self, steps: Sequence[Step]) -> None:
         await self.query("DEFINE TABLE IF NOT EXISTS schema_version SCHEMALESS")
         applied = await self.query("SELECT VALUE record::id(id) FROM schema_version")
-        newest = max((each.number for each in files), default=0)
+        newest = max((each.number for each in steps), default=0)
         self.schema_version = max(applied, default=0)
         if self.schema_version > newest:
             raise MemoryUnavailable(
@@ -130,44 +209,50 @@ class Database:
                 where=self._where,
                 hint="Run the newer hAIrem that wrote it, or restore an older backup.",
             )
-        for file in files:
-            if file.number not in applied:
-                await self._apply_one(file)
-                self.schema_version = file.number
+        for step in steps:
+            if step.number not in applied:
+                await self._apply_one(step)
+                self.schema_version = step.number
 
-    async def _apply_one(self, file: SchemaFile) -> None:
-        _LOGGER.info("%s: applying %s", self._where, file.name)
-        step = (
-            f"BEGIN;\n{file.text}\n"
-            "CREATE $version CONTENT { name: $name, applied_at: time::now() };\nCOMMIT;"
+    async def _apply_one(self, step: Step) -> None:
+        _LOGGER.info("%s: applying %s", self._where, step.name)
+        if step.prepare is not None:
+            await step.prepare(self)
+        version = Statement(
+            text="CREATE $version CONTENT { name: $name, applied_at: time::now() }",
+            variables={
+                "version": surrealdb.RecordID("schema_version", step.number),
+                "name": step.name,
+            },
         )
-        variables = {
-            "version": surrealdb.RecordID("schema_version", file.number),
-            "name": file.name,
-        }
         try:
-            response = await self._connection.query_raw(step, variables)
-        except _ERRORS as err:
-            raise self._unavailable(err, doing=f"applying {file.name}") from err
-        results = response.get("result") or []
-        failed = [each["result"] for each in results if each.get("status") != "OK"]
-        if failed or not results:
-            # Of a failed transaction, all statements but the guilty one say only that it failed.
-            told = [each for each in failed if "failed transaction" not in str(each)] or failed
-            detail = told[0] if told else response.get("error")
+            await self.transact([Statement(text=step.text.strip().rstrip(";")), version])
+        except TransactionFailed as err:
             raise MemoryUnavailable(
-                f"{file.name} could not be applied: {detail}",
+                f"{step.name} could not be applied: {err.what}",
                 where=self._where,
                 hint="Nothing was changed. This is a defect of hAIrem: report it.",
-            )
+            ) from err
 
-    def _unavailable(self, err: Exception, *, doing: str = "") -> MemoryUnavailable:
-        what = _says(err)
+    def _unavailable(self, err: Exception) -> MemoryUnavailable:
         return MemoryUnavailable(
-            f"{doing} failed: {what}" if doing else what,
+            _says(err),
             where=self._where,
             hint="Look at the disk, or at the SurrealDB server's log.",
         )
+
+
+def _script(statements: Sequence[Statement]) -> tuple[str, dict[str, Any]]:
+    """Return a transaction of statements, whose variables may have the same names."""
+    texts = ["BEGIN"]
+    variables: dict[str, Any] = {}
+    for number, each in enumerate(statements):
+        text = each.text
+        for name, value in each.variables.items():
+            text = re.sub(rf"\${name}\b", f"${name}_{number}", text)
+            variables[f"{name}_{number}"] = value
+        texts.append(text)
+    return ";\n".join([*texts, "COMMIT;"]), variables
 
 
 async def _connect(url: str, where: str) -> Any:
@@ -175,6 +260,9 @@ async def _connect(url: str, where: str) -> Any:
     address = url
     if parts.username is not None and not url.startswith(EMBEDDED):
         address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    # The embedded engine else leaves it to the system when data reaches the disk: a power cut would
+    # cost what was acknowledged. It reads this when it opens a store.
+    os.environ.setdefault("SURREAL_SYNC_DATA", "true")
     try:
         connection: Any = surrealdb.AsyncSurreal(address)
         await connection.connect()
@@ -198,8 +286,18 @@ async def _connect(url: str, where: str) -> Any:
     return connection
 
 
-def _says(err: Exception) -> str:
+def _exchange(folder: Path, fresh: Path, old: Path) -> None:
+    folder.rename(old)
+    fresh.rename(folder)
+
+
+def _says(err: object) -> str:
     return " ".join(str(err).split()) or type(err).__name__
+
+
+def _is_lost(err: Exception) -> bool:
+    """Return whether an error means that the connection is of no more use."""
+    return isinstance(err, _LOST)
 
 
 def _shown(url: str) -> str:

@@ -11,7 +11,33 @@ class MemoryUnavailable(HairemError):
     code: ClassVar[str] = "memory_unavailable"
 
 
+class ConnectionLost(MemoryUnavailable):
+    """A server went away before it told whether a write was carried out."""
+
+
+class TransactionFailed(HairemError):
+    """The engine refused a write, and carried out nothing of it."""
+
+    code: ClassVar[str] = "memory_refused"
+
+
+class TakenOver(MemoryUnavailable):
+    """Another H-Core has opened this memory; this one writes no more."""
+
+
 class StateFull(HairemError):
     """An agent keeps as many values as it may."""
 
     code: ClassVar[str] = "state_full"
+
+
+class MemoryRefused(HairemError):
+    """What was asked of memory is not allowed or makes no sense."""
+
+    code: ClassVar[str] = "memory_refused"
+
+
+class UnknownFragment(HairemError):
+    """There is no such fragment, or none that this agent may see."""
+
+    code: ClassVar[str] = "unknown_fragment"

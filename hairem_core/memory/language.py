@@ -1,5 +1,8 @@
 """How recall reads text: the same words in two forms count as one, in English and in French."""
 
+import functools
+from datetime import datetime
+
 import tantivy
 
 _ENGLISH = """
@@ -39,6 +42,30 @@ def analyzer(language: str) -> tantivy.TextAnalyzer:
         .filter(tantivy.Filter.ascii_fold())
     )
     return builder.build()
+
+
+@functools.cache
+def _analyzers() -> tuple[tantivy.TextAnalyzer, ...]:
+    return tuple(analyzer(language) for language in LANGUAGES)
+
+
+def words_of(text: str) -> frozenset[str]:
+    """Return the words of a text that say something, as English and as French stems."""
+    return frozenset(word for each in _analyzers() for word in each.analyze(text))
+
+
+def date_words(at: datetime, language: str) -> str:
+    """Return a day as it is spoken of in "english" or "french": `8 May 2023`, `8 mai 2023`."""
+    return f"{at.day} {_MONTHS[language][at.month - 1]} {at.year}"
+
+
+_ENGLISH_MONTHS = """
+    January February March April May June July August September October November December
+"""
+_FRENCH_MONTHS = """
+    janvier février mars avril mai juin juillet août septembre octobre novembre décembre
+"""
+_MONTHS = {"english": _ENGLISH_MONTHS.split(), "french": _FRENCH_MONTHS.split()}
 
 
 def _small_words() -> set[str]:

@@ -19,6 +19,8 @@ class RecentTurns:
         self._kept = kept
         self._rows: dict[str, list[dict[str, Any]]] = {}
         self._dropped: set[str] = set()
+        self.has_older = False
+        """Whether there is more in the store than was ever added here."""
 
     def add(self, agent_id: str, row: dict[str, Any]) -> None:
         """Keep a row of an agent's, and let go of the oldest where there are too many."""
@@ -38,10 +40,10 @@ class RecentTurns:
         rows = self._rows.get(agent_id, [])
         if conversation_id is not None:
             rows = [row for row in rows if row.get("conversation_id") == conversation_id]
-        if len(rows) < limit and agent_id in self._dropped:
+        if len(rows) < limit and (self.has_older or agent_id in self._dropped):
             return None
         return rows[-limit:]
 
 
 def _order(row: dict[str, Any]) -> tuple[datetime, UUID]:
-    return row["at"], row["id"].id
+    return row["at"], row["id"]

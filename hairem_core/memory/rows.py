@@ -1,16 +1,18 @@
-"""A message as a row of `raw_event`, and a row as a recollection."""
+"""Rows of the store: a message as one of `raw_event`, a fragment as one of `fragment`."""
 
 import json
+from dataclasses import fields
 from typing import Any
-from uuid import UUID
 
+from surrealdb import RecordID
+
+from hairem_core.memory.fragment import Fragment
 from hairem_core.sdk.message import Message, Topic
-from hairem_core.sdk.recollection import Recollection
+from hairem_core.sdk.recollection import Recollection, Why
 
 SPEECH = (Topic.USER_UTTERANCE, Topic.NARRATIVE_TEXT)
 """What is remembered as said. Everything else is kept, but not recalled."""
-FIELDS = "id, agents, at, sender, speaker_name, conversation_id, speech, content"
-"""What is read of a row to remember it."""
+_FIELDS = tuple(each.name for each in fields(Fragment) if each.name != "id")
 
 
 def agents_of(message: Message) -> list[str]:
@@ -56,15 +58,48 @@ def to_row(message: Message) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None}
 
 
-def recollection(row: dict[str, Any], agent_id: str, *, score: float | None = None) -> Recollection:
-    """Return a row as the agent `agent_id` remembers it."""
-    event_id: UUID = row["id"].id
+def fragment_row(fragment: Fragment) -> dict[str, Any]:
+    """Return a fragment as a row. What it does not have is left out."""
+    values = {name: getattr(fragment, name) for name in _FIELDS}
+    row = {name: value for name, value in values.items() if value is not None}
+    row |= {name: list(row[name]) for name in ("about", "derived_from", "sources")}
+    return {**row, "id": RecordID("fragment", fragment.id)}
+
+
+def fragment_of(row: dict[str, Any]) -> Fragment:
+    """Return a row as a fragment."""
+    values = {name: row[name] for name in _FIELDS if row.get(name) is not None}
+    values |= {name: tuple(row[name]) for name in ("about", "derived_from", "sources")}
+    return Fragment(**{**values, "id": row["id"].id})
+
+
+def recollection(
+    fragment: Fragment,
+    agent_id: str,
+    *,
+    score: float | None = None,
+    why: Why | None = None,
+    is_archived: bool = False,
+) -> Recollection:
+    """Return a fragment as the agent `agent_id` remembers it."""
+    by_itself = fragment.speaker in (None, f"agent:{agent_id}")
     return Recollection(
-        event_id=event_id,
-        at=row["at"],
-        speaker=row["sender"],
-        speaker_name=row.get("speaker_name"),
-        role="assistant" if row["sender"] == f"agent:{agent_id}" else "user",
-        content=row["content"],
+        fragment_id=fragment.id,
+        event_id=fragment.derived_from[0] if len(fragment.derived_from) == 1 else None,
+        at=fragment.at,
+        speaker=fragment.speaker,
+        speaker_name=fragment.speaker_name,
+        role="assistant" if by_itself else "user",
+        content=fragment.content,
+        kind=fragment.kind,
+        subject=fragment.subject,
+        importance=fragment.importance,
+        confidence=fragment.confidence,
+        is_shared=fragment.visibility == "shared",
+        is_archived=is_archived,
+        valid_from=fragment.valid_from,
+        valid_to=fragment.valid_to,
+        replaces_id=fragment.replaces_id,
         score=score,
+        why=why,
     )

@@ -1,58 +1,127 @@
-"""What happened, kept in SurrealDB, and given back: the last turns, and what a question recalls."""
+"""The memory of every agent: what happened, what each makes of it, and finding it again."""
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator, Collection
+import logging
+from collections.abc import Callable, Collection
+from datetime import datetime
+from pathlib import Path
 from typing import Any, Self
-from uuid import UUID
+from uuid import UUID, uuid7
 
 from surrealdb import RecordID
 
-from hairem_core.memory.database import Database
+from hairem_core.errors import HairemError
+from hairem_core.memory.agents import AgentNames
+from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.embedding import Embedder, EmbeddingQueue, as_vector
+from hairem_core.memory.episodes import EpisodeMaker, Identify
 from hairem_core.memory.errors import StateFull
-from hairem_core.memory.index import Entry, RecallIndex
+from hairem_core.memory.events import EventLog
+from hairem_core.memory.fragment import Fragment, Kind
+from hairem_core.memory.fragments import FragmentStore
+from hairem_core.memory.recall.index import RecallIndex
+from hairem_core.memory.recall.ranking import Hit, Question, impersonal
 from hairem_core.memory.recent import RecentTurns
-from hairem_core.memory.rows import FIELDS, recollection, storable, to_row
-from hairem_core.sdk.message import Message, MessageType
+from hairem_core.memory.rows import recollection, storable
+from hairem_core.memory.scope import Scope
+from hairem_core.memory.usage import UseCounter
+from hairem_core.memory.writer import Change, Head, Writer
+from hairem_core.sdk.identity import agent_uuid
+from hairem_core.sdk.message import Message, now
 from hairem_core.sdk.recollection import Recollection
 
-_PAGE = 500
-"""Rows read at once while opening: decoding more would hold up the event loop noticeably."""
+_LOGGER = logging.getLogger(__name__)
+_LATEST = 2_000
+"""Events read when the store is opened, for the last turns of conversations."""
+_EMBED_SECONDS = 2.0
+"""How long a question waits for its embedding before it goes by words alone."""
+
+
+class _NoEmbedder:
+    """Stands for a house without a model of embeddings."""
+
+    model = None
+
+    async def embed(self, texts: Any, *, timeout: float) -> list[bytes]:
+        raise AssertionError("there is no model")
 
 
 class MemoryStore:
     """The memory of every agent. Open it with `open`, close it with `close`.
 
-    One process at a time: what is derived from the store (recall index, last turns) follows only
-    what this process records.
+    One process at a time: another one that opens the same store takes it over.
     """
 
-    def __init__(self, database: Database, url: str) -> None:
-        self._database = database
-        self._engine = url.partition("://")[0]
-        self._index = RecallIndex()
+    def __init__(
+        self,
+        database: Database,
+        writer: Writer,
+        *,
+        identify: Identify,
+        embedder: Embedder | None,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.database = database
+        self.writer = writer
+        self.clock = clock
+        self.names = AgentNames(writer, identify)
+        self.episodes = EpisodeMaker(self.names.identify)
+        self.events = EventLog(database, writer, self.episodes)
+        self.fragments = FragmentStore(database, writer)
+        self.embedder: Embedder = embedder or _NoEmbedder()
+        self.index: RecallIndex
+        self.embeddings: EmbeddingQueue
+        self._engine = database.url.partition("://")[0]
         self._recent = RecentTurns()
-        self._events = 0
-        self._recollections = 0
-        # SurrealDB lets concurrent writes conflict rather than wait: here they queue.
-        self._writing = asyncio.Lock()
-        self._under_way: set[asyncio.Task[bool]] = set()
+        self._uses = UseCounter(self.fragments)
         self._state_keys: dict[str, set[str]] = {}
         """By agent, of those that set a value since the store was opened."""
+        self._embedding_failed = False
 
     @classmethod
-    async def open(cls, url: str) -> Self:
+    async def open(
+        cls,
+        url: str,
+        *,
+        index_folder: Path | None = None,
+        identify: Identify = agent_uuid,
+        embedder: Embedder | None = None,
+        clock: Callable[[], datetime] = now,
+    ) -> Self:
         """Return the store at `surrealkv://<path>`, `ws://…` or `wss://…`, ready to recall.
 
-        Raises MemoryUnavailable: folder in use, not writable or damaged, or server away.
+        The recall index is kept in `index_folder`, with None in memory. `identify` tells an
+        agent's UUID. Raises MemoryUnavailable: folder in use, not writable or damaged, or server
+        away.
         """
-        self = cls(await Database.open(url), url)
+        database = await Database.open(url)
         try:
-            await self._load()
+            writer = await Writer.take_over(database)
+            self = cls(database, writer, identify=identify, embedder=embedder, clock=clock)
+            await self._start(index_folder)
         except BaseException:
-            await self.close()
+            await database.close()
             raise
         return self
+
+    async def _start(self, index_folder: Path | None) -> None:
+        await self.names.load(self.database)
+        self.index = await RecallIndex.open(
+            index_folder,
+            self.database,
+            store_id=self.writer.store_id,
+            head=self.writer.head,
+            model=self.embedder.model,
+        )
+        self.writer.observe(self.index.observe)
+        self.writer.observe(self._committed)
+        await self._make_missing_episodes()
+        await self._load_recent()
+        self.embeddings = EmbeddingQueue(
+            self.embedder, self.writer, self.fragments, self.index.without_vector
+        )
+        if self.embedder.model is not None:
+            self.embeddings.start()
 
     async def record(self, message: Message) -> bool:
         """Keep a message for ever; return False if it was there already, by its `msg_id`.
@@ -60,14 +129,7 @@ class MemoryStore:
         When this returns, the event survives the death of the process. Raises ValueError for a
         STREAM message, which is a piece of something and no event, and MemoryUnavailable.
         """
-        if message.header.type is MessageType.STREAM:
-            raise ValueError("a STREAM message is a piece of an output, not an event")
-        # Shielded: cancelled between the write and what is derived from it, the event would be
-        # stored and yet not be recalled.
-        task = asyncio.create_task(self._insert(message))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-        return await asyncio.shield(task)
+        return await self.events.record(message)
 
     async def recent(
         self, agent_id: str, *, conversation_id: str | None, limit: int
@@ -79,19 +141,11 @@ class MemoryStore:
         if limit <= 0:
             return []
         conversation_id = storable(conversation_id)
-        kept = self._recent.last(agent_id, limit, conversation_id=conversation_id)
-        if kept is not None:
-            return [recollection(row, agent_id) for row in kept]
-        # A function in WHERE, such as string::trim, would make the engine read the whole table.
-        where = "agents CONTAINS $agent AND speech = true"
-        if conversation_id is not None:
-            where = f"conversation_id = $conversation AND {where}"
-        rows = await self._database.query(
-            f"SELECT {FIELDS} FROM raw_event WHERE {where} "  # noqa: S608  constants only
-            "ORDER BY at DESC, id DESC LIMIT $limit",
-            {"agent": agent_id, "conversation": conversation_id, "limit": limit},
-        )
-        return [recollection(row, agent_id) for row in reversed(rows)]
+        rows = self._recent.last(agent_id, limit, conversation_id=conversation_id)
+        if rows is None:
+            rows = await self._read_recent(agent_id, conversation_id)
+        turns = rows[-limit:]
+        return [recollection(self.episodes.episode(row, agent_id), agent_id) for row in turns]
 
     async def recall(
         self,
@@ -101,36 +155,124 @@ class MemoryStore:
         limit: int,
         exclude: Collection[UUID] = (),
         shared: bool = False,
+        asker: str | None = None,
+        kinds: Collection[Kind] = (),
+        about: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        as_of: datetime | None = None,
+        is_use: bool = False,
     ) -> list[Recollection]:
-        """Return what an agent heard or said that shares words with `query`, best first.
+        """Return what fits `query` of what an agent holds, best first, each with why it came.
 
-        Only its own events, or with `shared` those of every agent, as `agent_id` sees them: what
-        another agent said is not its own word. `score` is BM25's. What was said in the same words
-        counts once, the latest time. Raises MemoryUnavailable.
+        What holds now, or with `as_of` what was held then. `exclude` leaves out what comes from
+        these events, by their `msg_id`s. With `shared`, also what other agents share. `asker` is
+        the address of the person whose question it is: "my keys" are theirs. `is_use` says that
+        what is found goes into an answer, which makes it fade more slowly. Raises
+        MemoryUnavailable.
         """
-        hits = await self._index.search(
-            None if shared else agent_id, query, limit=limit, exclude=exclude
+        scope = Scope(agent=self.names.identify(agent_id), with_shared=shared)
+        question = await self.question(
+            query,
+            scope,
+            limit=limit,
+            asker=asker,
+            kinds=tuple(kinds),
+            about=about,
+            since=since,
+            until=until,
+            as_of=as_of,
         )
-        if not hits:
-            return []
-        rows = await self._database.query(
-            f"SELECT {FIELDS} FROM $ids",  # noqa: S608  a constant
-            {"ids": [RecordID("raw_event", event_id) for event_id, _ in hits]},
-        )
-        # The index says what was found; whose it is, the store says once more.
-        by_id = {row["id"].id: row for row in rows if shared or agent_id in row["agents"]}
+        found = await self.search(scope, question, exclude=exclude)
+        if is_use:
+            self._uses.note((fragment.id for _, fragment in found), self.clock())
+            self.episodes.note_recall(
+                self.names.identify(agent_id), (fragment.content for _, fragment in found)
+            )
         return [
-            recollection(by_id[event_id], agent_id, score=score)
-            for event_id, score in hits
-            if event_id in by_id
+            recollection(fragment, agent_id, score=hit.score, why=hit.why)
+            for hit, fragment in found
         ]
+
+    async def question(self, text: str, scope: Scope, *, limit: int, **filters: Any) -> Question:
+        """Return a question with its embedding, as far as there is one in time."""
+        vector, asked = None, impersonal(text, self.index.names(scope))
+        if limit > 0 and self.embedder.model is not None and text.strip():
+            try:
+                (packed,) = await self.embedder.embed([asked], timeout=_EMBED_SECONDS)
+                vector = as_vector(packed)
+                self._embedding_failed = False
+            except HairemError as err:
+                if not self._embedding_failed:
+                    _LOGGER.warning("Recall goes by words alone: %s", err)
+                self._embedding_failed = True
+        return Question(text=text, limit=limit, impersonal=asked, vector=vector, **filters)
+
+    async def search(
+        self, scope: Scope, question: Question, *, exclude: Collection[UUID] = ()
+    ) -> list[tuple[Hit, Fragment]]:
+        """Return fragments that fit, best first, with why. Raises MemoryUnavailable."""
+        if question.limit <= 0:
+            return []
+        hits = await self.index.search(scope, question, now=self.clock(), exclude=exclude)
+        # The index says what was found; whose it is, the store says once more.
+        found = await self.fragments.fetch([hit.fragment_id for hit in hits], scope)
+        return [(hit, found[hit.fragment_id]) for hit in hits if hit.fragment_id in found]
+
+    async def remember(
+        self,
+        agent_id: str,
+        content: str,
+        *,
+        kind: Kind = "note",
+        subject: str | None = None,
+        importance: float = 0.7,
+        confidence: float = 1.0,
+        shared: bool = False,
+        pinned: bool = False,
+        replaces: UUID | None = None,
+        derived_from: Collection[UUID] = (),
+    ) -> Recollection:
+        """Keep something that an agent chose to remember, and return it.
+
+        `replaces` names the fragment in whose place it comes. Raises UnknownFragment,
+        MemoryRefused, MemoryUnavailable.
+        """
+        at = self.clock()
+        fragment = Fragment(
+            id=uuid7(),
+            agent=self.names.identify(agent_id),
+            kind=kind,
+            content=storable(content) or "",
+            at=at,
+            visibility="shared" if shared else "private",
+            subject=storable(subject),
+            about=(subject,) if subject else (),
+            importance=importance,
+            confidence=confidence,
+            pinned=pinned,
+            last_used=at,
+            valid_from=at,
+            derived_from=tuple(derived_from),
+        )
+        return recollection(await self.fragments.add(fragment, replaces=replaces), agent_id)
+
+    async def history(self, agent_id: str, fragment_id: UUID) -> list[Recollection]:
+        """Return the chain of replacements that a fragment is part of, the oldest first.
+
+        Raises UnknownFragment, MemoryUnavailable.
+        """
+        scope = Scope(agent=self.names.identify(agent_id))
+        chain = await self.fragments.history(fragment_id, scope)
+        return [recollection(each, agent_id) for each in chain]
 
     async def get_state(self, agent_id: str, key: str) -> Any:
         """Return what an agent keeps under a key, or None. Raises MemoryUnavailable."""
-        rows = await self._database.query(
+        rows = await self.database.query(
             "SELECT VALUE value FROM $id", {"id": RecordID("agent_state", [agent_id, key])}
         )
-        return json.loads(rows[0]) if rows else None
+        values = [each for each in rows if each is not None]
+        return json.loads(values[0]) if values else None
 
     async def set_state(
         self, agent_id: str, key: str, value: Any, *, max_keys: int | None = None
@@ -141,92 +283,110 @@ class MemoryStore:
         `max_keys` others already, and MemoryUnavailable.
         """
         record = RecordID("agent_state", [agent_id, key])
-        async with self._writing:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+        async def build(head: Head) -> Change:
             keys = await self._keys_of(agent_id)
             if value is None:
-                await self._database.write("DELETE $id RETURN NONE", {"id": record})
                 keys.discard(key)
-                return
+                gone = Statement(text="DELETE $id RETURN NONE", variables={"id": record})
+                return Change(statements=[gone])
             if max_keys is not None and key not in keys and len(keys) >= max_keys:
                 raise StateFull(
                     f"{agent_id} keeps {len(keys):,} values already, as many as it may",
                     hint="Keep several in one value, or remove some by setting them to None.",
                 )
-            text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-            await self._database.write(
-                "UPSERT $id CONTENT { value: $value } RETURN NONE", {"id": record, "value": text}
-            )
             keys.add(key)
+            put = Statement(
+                text="UPSERT $id CONTENT { value: $value } RETURN NONE",
+                variables={"id": record, "value": text},
+            )
+            return Change(statements=[put])
+
+        await self.writer.commit(build)
 
     async def statistics(self) -> dict[str, Any]:
-        """Return how many events there are, which engine keeps them, and how recall works."""
-        return {
-            "events": self._events,
-            "recollections": self._recollections,
+        """Return how much there is, which engine keeps it, and how recall works."""
+        described: dict[str, Any] = {
+            "events": self.writer.head.number,
+            **self.index.statistics(),
             "engine": self._engine,
-            "schema": self._database.schema_version,
+            "schema": self.database.schema_version,
+            "reconnects": self.database.reconnects,
             "recall": "lexical",
         }
+        if self.embedder.model is not None:
+            described["recall"] = "lexical, for now" if self._embedding_failed else "hybrid"
+            described["embedding_model"] = self.embedder.model
+            if self.embeddings.failure is not None:
+                described["embedding_error"] = self.embeddings.failure
+        return described
 
     async def close(self) -> None:
         """Close the store. What was recorded is on disk already."""
-        if self._under_way:
-            await asyncio.wait(self._under_way)
-        await self._index.close()
-        await self._database.close()
+        await self.embeddings.stop()
+        await self._uses.close()
+        await self.index.close()
+        await self.database.close()
+
+    def _committed(self, change: Change, head: Head) -> None:
+        for row in change.events:
+            if row["speech"]:
+                self._keep_recent(row)
+
+    def _keep_recent(self, row: dict[str, Any]) -> None:
+        record = row["id"]
+        known = {**row, "id": record.id if isinstance(record, RecordID) else record}
+        for agent_id in row["agents"]:
+            self._recent.add(agent_id, known)
+
+    async def _load_recent(self) -> None:
+        start = max(0, self.writer.head.number - _LATEST)
+        self._recent.has_older = start > 0
+        async for rows in self.events.pages(after=start):
+            for row in rows:
+                if row["speech"] and row.get("erased_by") is None:
+                    self._keep_recent(row)
+
+    async def _read_recent(
+        self, agent_id: str, conversation_id: str | None
+    ) -> list[dict[str, Any]]:
+        # A function in WHERE, such as string::trim, would make the engine read the whole table.
+        where = "agents CONTAINS $agent AND speech = true"
+        if conversation_id is not None:
+            where = f"conversation_id = $conversation AND {where}"
+        rows = await self.database.query(
+            f"SELECT * FROM raw_event WHERE {where}",  # noqa: S608  constants only
+            {"agent": agent_id, "conversation": conversation_id},
+        )
+        kept = [{**row, "id": row["id"].id} for row in rows if row.get("erased_by") is None]
+        return sorted(kept, key=lambda row: (row["at"], row["id"]))
+
+    async def _make_missing_episodes(self) -> None:
+        """Make the episodes of events that were recorded before there were any."""
+        if self.writer.head.episodes >= self.writer.head.number:
+            return
+        _LOGGER.info("Making fragments of %d events", self.writer.head.number)
+        async for rows in self.events.pages(after=self.writer.head.episodes):
+            made = [
+                each for row in rows if row.get("erased_by") is None for each in self.episodes(row)
+            ]
+
+            async def build(
+                head: Head, made: list[Fragment] = made, last: int = rows[-1]["number"]
+            ) -> Change:
+                known = await self.fragments.existing([each.id for each in made])
+                return Change(added=[each for each in made if each.id not in known], episodes=last)
+
+            await self.writer.commit(build)
 
     async def _keys_of(self, agent_id: str) -> set[str]:
         """Return the keys under which an agent keeps values; only this process changes them."""
         if agent_id not in self._state_keys:
             # A range over ids is a seek: between NONE and an array lies every text.
-            keys = await self._database.query(
+            keys = await self.database.query(
                 "SELECT VALUE record::id(id)[1] FROM agent_state:[$agent, NONE]..[$agent, []]",
                 {"agent": agent_id},
             )
             self._state_keys[agent_id] = set(keys)
         return self._state_keys[agent_id]
-
-    async def _insert(self, message: Message) -> bool:
-        row = to_row(message)
-        async with self._writing:
-            new = await self._database.write("INSERT IGNORE INTO raw_event $row", {"row": row})
-        if not new:
-            return False
-        self._events += 1
-        if row["speech"]:
-            self._derive({**row, "id": RecordID("raw_event", row["id"])})
-        return True
-
-    async def _load(self) -> None:
-        """Derive the recall index and the last turns from what is in the store."""
-        counted = await self._database.query("SELECT count() FROM raw_event GROUP ALL")
-        self._events = counted[0]["count"] if counted else 0
-        async for rows in self._pages():
-            for row in rows:
-                if row["speech"]:
-                    self._derive(row, later=True)
-            await self._index.catch_up()
-
-    async def _pages(self) -> AsyncGenerator[list[dict[str, Any]]]:
-        """Yield all events in the order of their ids."""
-        after: UUID | None = None
-        while True:
-            # A range over ids is a seek; WHERE id > … would scan, and START counts from the top.
-            scope = f":u'{after}'>.." if after else ""
-            rows = await self._database.query(
-                f"SELECT {FIELDS} FROM raw_event{scope} LIMIT {_PAGE}"  # noqa: S608
-            )
-            if not rows:
-                return
-            yield rows
-            after = rows[-1]["id"].id
-
-    def _derive(self, row: dict[str, Any], *, later: bool = False) -> None:
-        self._recollections += 1
-        entry = Entry(row["id"].id, tuple(row["agents"]), row["sender"], row["content"])
-        if later:
-            self._index.extend([entry])
-        else:
-            self._index.add(entry)
-        for agent_id in row["agents"]:
-            self._recent.add(agent_id, row)

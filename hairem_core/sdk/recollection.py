@@ -7,20 +7,53 @@ from pydantic import BaseModel, ConfigDict
 
 from hairem_core.sdk.message import Timestamp
 
+type MemoryKind = Literal["episode", "fact", "note", "synthesis"]
+"""`episode`: something said, as it was said. `fact`: something that holds until it is replaced.
+`note`: what the agent chose to remember. `synthesis`: what the night made of several.
+"""
 
-class Recollection(BaseModel):
-    """One thing that was said, as memory holds it."""
+
+class Why(BaseModel):
+    """Why something was recalled: the parts of its score, each from 0 to 1."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    event_id: UUID
+    words: float
+    """How well its words match, and those of what was said around it."""
+    meaning: float
+    """How near its meaning is, and that of what was said around it; 0 without an embedding."""
+    strength: float
+    """What fading has left of it."""
+
+
+class Recollection(BaseModel):
+    """One thing that an agent holds in memory."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fragment_id: UUID
+    """What it is known by in memory: `ctx.memory.forget`, `ctx.memory.history`."""
+    event_id: UUID | None = None
+    """The `msg_id` of the message that it comes from; None where there is not just one."""
     at: Timestamp
-    speaker: str
-    """Address of who said it: `user:<id>` or `agent:<id>`."""
+    speaker: str | None = None
+    """Address of who said it: `user:<id>` or `agent:<id>`; None where nobody did."""
     speaker_name: str | None = None
     """What that person is called, where it is known."""
     role: Literal["user", "assistant"]
-    """`assistant` where the agent that remembers said it itself."""
+    """`assistant` where the agent that remembers said or thought it itself."""
     content: str
+    kind: MemoryKind = "episode"
+    subject: str | None = None
+    """Of whom or what it says something, where that is known."""
+    importance: float = 0.5
+    confidence: float = 1.0
+    is_shared: bool = False
+    is_archived: bool = False
+    valid_from: Timestamp | None = None
+    valid_to: Timestamp | None = None
+    """When it ceased to hold; None: it holds."""
+    replaces_id: UUID | None = None
     score: float | None = None
     """How well it matches what was asked for, higher is better; None where nothing was asked."""
+    why: Why | None = None

@@ -25,8 +25,8 @@ FACTS = [
 
 @pytest.fixture
 async def knowing(store: MemoryStore) -> MemoryStore:
-    for fact in FACTS:
-        await store.record(said(fact))
+    for number, fact in enumerate(FACTS):
+        await store.record(said(fact, conversation_id=f"c{number}"))
     return store
 
 

@@ -1,9 +1,11 @@
 """A scripted model server. It stands for a paid language model, which a test cannot have.
 
-It speaks OpenAI's chat completions (`/v1/chat/completions`, `/v1/models`, also without `/v1`) and
-Ollama's API (`/api/chat`, `/api/tags`, `/api/show`, `/api/version`, `/api/pull`) as strictly as the
-strictest provider, does what its rules say (see `scripted_rules.py`), plays a small scene otherwise
-(`scripted_scene.py`), and records every request with whether the client hung up before the end.
+It speaks OpenAI's protocol (`/v1/chat/completions`, `/v1/embeddings`, `/v1/models`, also without
+`/v1`) and Ollama's (`/api/chat`, `/api/embed`, `/api/tags`, `/api/show`, `/api/version`,
+`/api/pull`) as strictly as the strictest provider, does what its rules say (see
+`scripted_rules.py`), plays a small scene otherwise (`scripted_scene.py`), and records every request
+with whether the client hung up before the end. Embeddings, with rules of their own
+(`model.embeddings.rules`), are in `scripted_embedding.py`.
 
 In a test:
 
@@ -28,12 +30,31 @@ from typing import Any, Literal, Self
 
 from aiohttp import web
 
+from tests.support.scripted_embedding import (
+    EmbeddingFault,
+    EmbeddingRequest,
+    EmbeddingRule,
+    EmbeddingScript,
+    ollama_answer,
+    openai_answer,
+    read_ollama_embedding,
+    read_openai_embedding,
+)
 from tests.support.scripted_protocols import BadRequestError, read_ollama, read_openai
 from tests.support.scripted_rules import Answer, Fault, Rule, Scene, Script, Turn, load_rules
 from tests.support.scripted_scene import play
 from tests.support.scripted_wire import OllamaEncoder, OpenAIEncoder
 
-__all__ = ["Answer", "Fault", "RecordedRequest", "Rule", "ScriptedModel", "Turn"]
+__all__ = [
+    "Answer",
+    "EmbeddingFault",
+    "EmbeddingRule",
+    "Fault",
+    "RecordedRequest",
+    "Rule",
+    "ScriptedModel",
+    "Turn",
+]
 
 _HTTP_FAULTS: dict[str, tuple[int, str, str]] = {
     "http_401": (401, "Incorrect API key provided", "invalid_api_key"),
@@ -48,6 +69,7 @@ class RecordedRequest:
     """One request as the server saw it. Times are seconds since the epoch."""
 
     protocol: Literal["openai", "ollama"]
+    kind: Literal["chat", "embedding"] = "chat"
     body: Any
     authorization: str | None
     started: float = field(default_factory=time.time)
@@ -83,6 +105,7 @@ class ScriptedModel:
         scene: Scene = play,
     ) -> None:
         self.script = Script(scene=scene, rules=list(rules))
+        self.embeddings = EmbeddingScript()
         self.requests: list[RecordedRequest] = []
         self._api_key = api_key
         self._host, self._port = host, port
@@ -106,8 +129,10 @@ class ScriptedModel:
         app = web.Application(client_max_size=32 * 2**20)
         for prefix in ("", "/v1"):
             app.router.add_post(f"{prefix}/chat/completions", self._openai_chat)
+            app.router.add_post(f"{prefix}/embeddings", self._openai_embeddings)
             app.router.add_get(f"{prefix}/models", self._openai_models)
         app.router.add_post("/api/chat", self._ollama_chat)
+        app.router.add_post("/api/embed", self._ollama_embed)
         app.router.add_get("/api/tags", self._ollama_tags)
         app.router.add_post("/api/show", self._ollama_show)
         app.router.add_post("/api/pull", self._ollama_pull)
@@ -162,6 +187,25 @@ class ScriptedModel:
         finally:
             record.ended = time.time()
 
+    async def _openai_embeddings(self, request: web.Request) -> web.StreamResponse:
+        body, record = await self._record(request, "openai", "embedding")
+        try:
+            if (refusal := self._refusal(request, body)) is not None:
+                return _openai_error(record, *refusal)
+            try:
+                asked = read_openai_embedding(body, self.embeddings.dimensions)
+            except BadRequestError as err:
+                return _openai_error(record, 400, err.message, "invalid_request_error", err.param)
+            fault = await self._embedding_fault(request, record, asked)
+            if fault == "no_base64":
+                message = "encoding_format base64 is not supported"
+                return _openai_error(record, 400, message, "invalid_request_error")
+            if fault in _HTTP_FAULTS:
+                return _openai_error(record, *_HTTP_FAULTS[fault])
+            return _embedded(record, openai_answer(asked, fault), fault)
+        finally:
+            record.ended = time.time()
+
     async def _openai_models(self, request: web.Request) -> web.StreamResponse:
         if (refusal := self._refusal(request, {})) is not None:
             return _openai_error(None, *refusal)
@@ -192,6 +236,22 @@ class ScriptedModel:
         finally:
             record.ended = time.time()
 
+    async def _ollama_embed(self, request: web.Request) -> web.StreamResponse:
+        body, record = await self._record(request, "ollama", "embedding")
+        try:
+            if (refusal := self._refusal(request, body)) is not None:
+                return _ollama_error(record, refusal[0], refusal[1])
+            try:
+                asked = read_ollama_embedding(body, self.embeddings.dimensions)
+            except BadRequestError as err:
+                return _ollama_error(record, 400, err.message)
+            fault = await self._embedding_fault(request, record, asked)
+            if fault in _HTTP_FAULTS:
+                return _ollama_error(record, *_HTTP_FAULTS[fault][:2])
+            return _embedded(record, ollama_answer(asked, fault), fault)
+        finally:
+            record.ended = time.time()
+
     async def _ollama_tags(self, request: web.Request) -> web.StreamResponse:
         if (refusal := self._refusal(request, {})) is not None:
             return _ollama_error(None, refusal[0], refusal[1])
@@ -206,7 +266,7 @@ class ScriptedModel:
     async def _ollama_show(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(
             {"details": {"family": "scripted"}, "model_info": {},
-             "capabilities": ["completion", "tools"]}
+             "capabilities": ["completion", "tools", "embedding"]}
         )  # fmt: skip
 
     async def _ollama_pull(self, request: web.Request) -> web.StreamResponse:
@@ -224,8 +284,28 @@ class ScriptedModel:
         self.requests.clear()
         return web.Response(status=204)
 
+    async def _embedding_fault(
+        self, request: web.Request, record: RecordedRequest, asked: EmbeddingRequest
+    ) -> EmbeddingFault | None:
+        """Return what goes wrong with an answer, after what comes before it."""
+        rule = self.embeddings.rule(asked)
+        try:
+            if rule.fault == "hang":
+                await asyncio.Event().wait()
+            if rule.delay:
+                await asyncio.sleep(rule.delay)
+        except asyncio.CancelledError:
+            record.cancelled = not self._closing
+            raise
+        if rule.fault == "drop" and request.transport is not None:
+            request.transport.abort()
+        return rule.fault
+
     async def _record(
-        self, request: web.Request, protocol: Literal["openai", "ollama"]
+        self,
+        request: web.Request,
+        protocol: Literal["openai", "ollama"],
+        kind: Literal["chat", "embedding"] = "chat",
     ) -> tuple[Any, RecordedRequest]:
         raw = await request.read()
         try:
@@ -233,7 +313,10 @@ class ScriptedModel:
         except ValueError:
             body = None
         record = RecordedRequest(
-            protocol=protocol, body=body, authorization=request.headers.get("Authorization")
+            protocol=protocol,
+            kind=kind,
+            body=body,
+            authorization=request.headers.get("Authorization"),
         )
         self.requests.append(record)
         return body, record
@@ -328,6 +411,15 @@ class ScriptedModel:
 
 
 _ISO_START = "2026-01-01T00:00:00Z"
+
+
+def _embedded(
+    record: RecordedRequest, answer: dict[str, Any], fault: EmbeddingFault | None
+) -> web.Response:
+    record.status = 200
+    if fault == "bad_json":
+        return web.Response(text="{not json", content_type="application/json")
+    return web.json_response(answer)
 
 
 def _openai_error(

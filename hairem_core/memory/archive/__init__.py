@@ -1,0 +1,1 @@
+"""Cold storage: what has faded, moved out of the store into SQLite or MariaDB, and still there."""

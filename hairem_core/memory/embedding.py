@@ -1,0 +1,140 @@
+"""Vectors for fragments: made in the background, after what they are of was stored."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Protocol
+from uuid import UUID
+
+import numpy as np
+
+from hairem_core.errors import HairemError
+from hairem_core.memory.arrays import Floats
+from hairem_core.memory.fragment import Embedding, Fragment
+from hairem_core.memory.fragments import FragmentStore
+from hairem_core.memory.scope import Scope
+from hairem_core.memory.writer import Change, Head, Writer
+
+_LOGGER = logging.getLogger(__name__)
+_BATCH = 64
+"""Fragments that get their vectors in one commit."""
+_TIMEOUT = 60.0
+_LONGEST_PAUSE = 300.0
+"""Seconds between two attempts while the model does not answer."""
+
+
+class Embedder(Protocol):
+    """The model of embeddings."""
+
+    @property
+    def model(self) -> str | None:
+        """Its name; None where there is none."""
+        ...
+
+    async def embed(self, texts: Sequence[str], *, timeout: float) -> list[bytes]:
+        """Return a vector of length 1 for each text: float16, little-endian."""
+        ...
+
+
+class EmbeddingQueue:
+    """Gives every fragment a vector of the model, the newest first."""
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        writer: Writer,
+        fragments: FragmentStore,
+        missing: Callable[[], Iterable[UUID]],
+    ) -> None:
+        """`missing` tells which fragments have none."""
+        self._embedder = embedder
+        self._writer = writer
+        self._fragments = fragments
+        self._missing = missing
+        self._wanted = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.failure: str | None = None
+        """Why the last attempt failed; None after one that did not."""
+
+    def start(self) -> None:
+        """Begin, with what is there."""
+        self._writer.observe(self._committed)
+        self._wanted.set()
+        self._task = asyncio.create_task(self._run(), name="embedding")
+
+    async def stop(self) -> None:
+        """End; what has no vector yet gets one after the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def settle(self) -> None:
+        """Wait until every fragment has a vector, or the model failed."""
+        while self._wanted.is_set() or not self._idle.is_set():
+            if self.failure is not None:
+                return
+            await asyncio.sleep(0.005)
+
+    def _committed(self, change: Change, head: Head) -> None:
+        if change.added:
+            self._idle.clear()
+            self._wanted.set()
+
+    async def _run(self) -> None:
+        pause = 1.0
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                while await self._embed_some():
+                    pause = 1.0
+            except HairemError as err:
+                if self.failure is None:
+                    _LOGGER.warning("Recall goes by words alone for what is new: %s", err)
+                self.failure = str(err)
+                self._wanted.set()
+                await asyncio.sleep(pause)
+                pause = min(_LONGEST_PAUSE, 2 * pause)
+                continue
+            self.failure = None
+            if not self._wanted.is_set():
+                self._idle.set()
+
+    async def _embed_some(self) -> bool:
+        """Embed a batch; return False when nothing was left to do."""
+        ids = list(islice(self._missing(), _BATCH))
+        model = self._embedder.model
+        if not ids or model is None:
+            return False
+        found = await self._fragments.fetch(ids, Scope(agent=None))
+        texts = [each.content for each in found.values()]
+        vectors = await self._embedder.embed(texts, timeout=_TIMEOUT)
+
+        async def build(head: Head) -> Change:
+            # Some may have been archived or forgotten meanwhile.
+            there = await self._fragments.fetch(list(found), Scope(agent=None))
+            pairs = zip(found.values(), vectors, strict=True)
+            return Change(
+                embeddings=[
+                    (there[each.id], Embedding(fragment_id=each.id, model=model, vector=vector))
+                    for each, vector in pairs
+                    if each.id in there
+                ]
+            )
+
+        await self._writer.commit(build)
+        return bool(found)
+
+
+def as_vector(packed: bytes) -> Floats:
+    """Return a packed vector as float32, of length 1; shape (dimensions,)."""
+    values = np.frombuffer(packed, "<f2").astype(np.float32)
+    length = float(np.linalg.norm(values))
+    return values / length if length else values
+
+
+def text_of(fragment: Fragment) -> str:
+    """Return what of a fragment is embedded."""
+    return fragment.content

@@ -1,0 +1,81 @@
+"""What agents hold of an event at once: that it was said, as it was said."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+from hairem_core.memory.fragment import Fragment, fragment_id
+from hairem_core.memory.interpret.triage import importance_of
+from hairem_core.memory.language import words_of
+from hairem_core.memory.rows import storable
+from hairem_core.sdk.message import CREW, Topic
+
+type Identify = Callable[[str], UUID]
+"""Returns the UUID of an agent, given its id."""
+_ECHO = 0.7
+"""Share of a sentence's words that were just recalled, from which on it says nothing new."""
+_KEPT_RECALLS = 64
+
+
+class EpisodeMaker:
+    """Makes episodes of events, one for each agent that said or heard it.
+
+    What an agent says again of what it has just recalled is no news to itself: memories that are
+    stored again each time they are told crowd out everything else.
+    """
+
+    def __init__(self, identify: Identify) -> None:
+        self._identify = identify
+        self._recalled: OrderedDict[UUID, list[frozenset[str]]] = OrderedDict()
+
+    def note_recall(self, agent: UUID, contents: Iterable[str]) -> None:
+        """Note what an agent was just given from memory: its next words may repeat it."""
+        self._recalled[agent] = [words_of(each) for each in contents]
+        self._recalled.move_to_end(agent)
+        while len(self._recalled) > _KEPT_RECALLS:
+            self._recalled.popitem(last=False)
+
+    def __call__(self, row: dict[str, Any]) -> list[Fragment]:
+        """Return the episodes of an event, given its row; none where nothing was said."""
+        if not row["speech"]:
+            return []
+        return [
+            self.episode(row, agent_id)
+            for agent_id in row["agents"]
+            if not self._is_echo(row, agent_id)
+        ]
+
+    def episode(self, row: dict[str, Any], agent_id: str) -> Fragment:
+        """Return what the agent `agent_id` holds of an event, given its row."""
+        agent, at = self._identify(agent_id), row["at"]
+        data = json.loads(row["data"]) if row.get("data") else {}
+        by_agent = row["sender"] == f"agent:{agent_id}"
+        return Fragment(
+            id=fragment_id(agent, row["id"]),
+            agent=agent,
+            kind="episode",
+            content=row["content"],
+            at=at,
+            visibility="shared" if row.get("recipient") == CREW else "private",
+            speaker=row["sender"],
+            speaker_name=row.get("speaker_name"),
+            language=storable(data.get("language")),
+            conversation_id=row.get("conversation_id"),
+            importance=importance_of(row["content"], by_agent=by_agent),
+            confidence=row.get("confidence") or 1.0,
+            last_used=at,
+            valid_from=at,
+            derived_from=(row["id"],),
+        )
+
+    def _is_echo(self, row: dict[str, Any], agent_id: str) -> bool:
+        if row["topic"] != Topic.NARRATIVE_TEXT or row["sender"] != f"agent:{agent_id}":
+            return False
+        said = words_of(row["content"])
+        recalled = self._recalled.get(self._identify(agent_id), [])
+        if not said or not recalled:
+            return False
+        known = frozenset().union(*recalled)
+        return len(said & known) >= _ECHO * len(said)

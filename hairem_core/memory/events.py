@@ -1,0 +1,151 @@
+"""The log of what happened: append-only, hash-chained, and what it gives rise to at once."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from surrealdb import RecordID
+
+from hairem_core.memory.chain import GENESIS, Break, ChainCheck, seal
+from hairem_core.memory.database import Database
+from hairem_core.memory.fragment import Fragment
+from hairem_core.memory.rows import to_row
+from hairem_core.memory.writer import Change, Head, Writer
+from hairem_core.sdk.message import Message, MessageType
+
+PAGE = 1_000
+"""Events read at once: decoding more would hold up the event loop noticeably."""
+
+type Episodes = Callable[[dict[str, Any]], list[Fragment]]
+"""What agents hold of an event at once, given its row."""
+
+
+class EventLog:
+    """Records messages, each once, and makes episodes of them in the same commit."""
+
+    def __init__(self, database: Database, writer: Writer, episodes: Episodes) -> None:
+        self._database = database
+        self._writer = writer
+        self._episodes = episodes
+        self._pending: dict[UUID, tuple[dict[str, Any], list[asyncio.Future[bool]]]] = {}
+
+    async def record(self, message: Message) -> bool:
+        """Keep a message for ever; return False if it was there already, by its `msg_id`.
+
+        When this returns, the event survives the death of the process. What is recorded while a
+        commit is under way shares the next one. Raises ValueError for a STREAM message, which is a
+        piece of something and no event, and MemoryUnavailable.
+        """
+        if message.header.type is MessageType.STREAM:
+            raise ValueError("a STREAM message is a piece of an output, not an event")
+        row = to_row(message)
+        told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        _, waiting = self._pending.setdefault(row["id"], (row, []))
+        waiting.append(told)
+        if len(self._pending) == 1 and len(waiting) == 1:
+            task = asyncio.ensure_future(self._flush())
+            task.add_done_callback(_retrieved)
+        return await asyncio.shield(told)
+
+    async def _flush(self) -> None:
+        taken: dict[UUID, tuple[dict[str, Any], list[asyncio.Future[bool]]]] = {}
+        new: set[UUID] = set()
+
+        async def build(head: Head) -> Change | None:
+            taken.update(self._pending)
+            self._pending.clear()
+            rows = {msg_id: row for msg_id, (row, _) in taken.items()}
+            for known in await self.known(list(rows)):
+                del rows[known]
+            new.update(rows)
+            return self.appended(head, list(rows.values()))
+
+        try:
+            await self._writer.commit(build)
+        except Exception as err:  # told to each who waits
+            for _, waiting in taken.values():
+                for told in waiting:
+                    if not told.done():
+                        told.set_exception(err)
+            if not taken:
+                raise
+            return
+        for msg_id, (_, waiting) in taken.items():
+            for index, told in enumerate(waiting):
+                if not told.done():
+                    told.set_result(index == 0 and msg_id in new)
+
+    async def known(self, msg_ids: Sequence[UUID]) -> list[UUID]:
+        """Return those that are recorded already. Raises MemoryUnavailable."""
+        found = await self._database.query(
+            "SELECT VALUE record::id(id) FROM $ids",
+            {"ids": [RecordID("raw_event", each) for each in msg_ids]},
+        )
+        # Engine 3 answers None for what is not there.
+        return [each for each in found if each is not None]
+
+    def appended(self, head: Head, rows: Sequence[dict[str, Any]]) -> Change | None:
+        """Return the change that appends rows that are new, with their episodes."""
+        if not rows:
+            return None
+        number, previous = head.number, head.hash or GENESIS
+        change = Change()
+        for row in rows:
+            number += 1
+            sealed = seal(row, number, previous)
+            previous = sealed["hash"]
+            change.events.append({**sealed, "id": RecordID("raw_event", row["id"])})
+            change.added += self._episodes(sealed)
+        change.episodes = number
+        return change
+
+    async def pages(self, *, after: int = 0) -> AsyncGenerator[list[dict[str, Any]]]:
+        """Yield all events behind a number, in order, in pages; `id` is the `msg_id`."""
+        while True:
+            rows = await self._database.query(
+                "SELECT * FROM raw_event WHERE number > $after AND number <= $until",
+                {"after": after, "until": after + PAGE},
+            )
+            if not rows and after >= await self._last_number():
+                return
+            rows.sort(key=lambda row: row["number"])
+            yield [{**row, "id": row["id"].id} for row in rows]
+            after += PAGE
+
+    async def verify(
+        self, progress: Callable[[int, int], None] | None = None
+    ) -> ChainCheck | Break:
+        """Return the first place where the chain does not hold, else what was checked.
+
+        `progress` is told how many of how many events were checked. Raises MemoryUnavailable.
+        """
+        check = ChainCheck()
+        async for rows in self.pages():
+            if found := check.feed(rows):
+                return found
+            if progress is not None:
+                progress(check.checked, self._writer.head.number)
+
+        async def finish() -> ChainCheck | Break:
+            async for rows in self.pages(after=check.checked):
+                if found := check.feed(rows):
+                    return found
+            head = self._writer.head
+            return check.finish(number=head.number, last_hash=head.hash) or check
+
+        # What is recorded meanwhile is checked too; only the rest of it makes writers wait.
+        return await self._writer.exclusively(finish)
+
+    async def _last_number(self) -> int:
+        # Recorded meanwhile or not: what the head says is there, and what is behind it.
+        rows = await self._database.query(
+            "SELECT VALUE number FROM raw_event WHERE number > $number",
+            {"number": self._writer.head.number},
+        )
+        return max(rows, default=self._writer.head.number)
+
+
+def _retrieved(task: asyncio.Future[None]) -> None:
+    if not task.cancelled():
+        task.exception()

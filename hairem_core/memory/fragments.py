@@ -1,0 +1,169 @@
+"""Fragments in the store: reading them, adding to them, and what replaces what."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from surrealdb import RecordID
+
+from hairem_core.memory.database import Database
+from hairem_core.memory.errors import MemoryRefused, UnknownFragment
+from hairem_core.memory.fragment import Fragment, fragment_id
+from hairem_core.memory.rows import fragment_of
+from hairem_core.memory.scope import Scope
+from hairem_core.memory.writer import Change, Head, Writer
+
+MOST_FACTS = 16
+"""Facts that are made of one event, at most."""
+
+
+class FragmentStore:
+    """Reads and writes fragments. Every method that reads for an agent takes its scope."""
+
+    def __init__(self, database: Database, writer: Writer) -> None:
+        self._database = database
+        self._writer = writer
+
+    async def fetch(self, ids: Collection[UUID], scope: Scope) -> dict[UUID, Fragment]:
+        """Return those that are there and may be seen. Raises MemoryUnavailable."""
+        if not ids:
+            return {}
+        where, variables = scope.where()
+        rows = await self._database.query(
+            f"SELECT * FROM $ids WHERE {where}",  # noqa: S608  the scope's own words
+            {"ids": [RecordID("fragment", each) for each in ids], **variables},
+        )
+        found = (fragment_of(row) for row in rows)
+        return {each.id: each for each in found if scope.admits(each)}
+
+    async def get(self, fragment_id: UUID, scope: Scope) -> Fragment:
+        """Return one fragment. Raises UnknownFragment, MemoryUnavailable."""
+        found = await self.fetch([fragment_id], scope)
+        if fragment_id not in found:
+            raise UnknownFragment(
+                f"there is no fragment {fragment_id}",
+                hint="It may have been forgotten or archived, or be another agent's.",
+            )
+        return found[fragment_id]
+
+    async def history(self, fragment_id: UUID, scope: Scope) -> list[Fragment]:
+        """Return the chain of replacements that a fragment is part of, the oldest first.
+
+        Raises UnknownFragment, MemoryUnavailable.
+        """
+        middle = await self.get(fragment_id, scope)
+        before: list[Fragment] = []
+        each = middle
+        while each.replaces_id is not None and (older := await self._one(each.replaces_id, scope)):
+            if older.id in {middle.id, *(one.id for one in before)}:
+                break
+            before.append(older)
+            each = older
+        after: list[Fragment] = []
+        each = middle
+        while each.replaced_by is not None and (newer := await self._one(each.replaced_by, scope)):
+            if newer.id in {middle.id, *(one.id for one in after)}:
+                break
+            after.append(newer)
+            each = newer
+        return [*reversed(before), middle, *after]
+
+    async def of_events(self, agent: UUID, events: Iterable[UUID]) -> list[Fragment]:
+        """Return what an agent holds of events: episodes and facts. Raises MemoryUnavailable."""
+        parts = ("", *(fact_part(number) for number in range(MOST_FACTS)))
+        ids = [fragment_id(agent, event, part) for event in events for part in parts]
+        return list((await self.fetch(ids, Scope(agent=agent))).values())
+
+    async def existing(self, ids: Sequence[UUID]) -> set[UUID]:
+        """Return which of the ids are those of stored fragments. Raises MemoryUnavailable."""
+        found = await self._database.query(
+            "SELECT VALUE record::id(id) FROM $ids",
+            {"ids": [RecordID("fragment", each) for each in ids]},
+        )
+        # Engine 3 answers None for what is not there.
+        return {each for each in found if each is not None}
+
+    async def current(self, agent: UUID, subject: str, slot: str | None = None) -> list[Fragment]:
+        """Return the valid facts of an agent's about a subject. Raises MemoryUnavailable."""
+        slot_too = " AND slot = $slot" if slot is not None else ""
+        variables: dict[str, Any] = {"agent": agent, "subject": subject}
+        if slot is not None:
+            variables["slot"] = slot
+        rows = await self._database.query(
+            "SELECT * FROM fragment WHERE subject = $subject AND agent = $agent"  # noqa: S608
+            f"{slot_too}",
+            variables,
+        )
+        return [each for each in map(fragment_of, rows) if each.is_valid]
+
+    async def add(self, fragment: Fragment, *, replaces: UUID | None = None) -> Fragment:
+        """Store a new fragment, in the place of one of the same agent's if `replaces` names it.
+
+        Returns it as it is stored. Raises UnknownFragment, MemoryRefused, MemoryUnavailable.
+        """
+        change = Change()
+
+        async def build(head: Head) -> Change:
+            new = fragment
+            if replaces is not None:
+                old = await self.get(replaces, Scope(agent=fragment.agent))
+                new, closed = await self.superseding(fragment, old)
+                change.changed += closed
+            change.added.append(new)
+            return change
+
+        await self._writer.commit(build)
+        return change.added[0]
+
+    async def superseding(self, new: Fragment, old: Fragment) -> tuple[Fragment, list[Fragment]]:
+        """Return `new` in the place of `old`, and what ceases to hold with that: `old`, and the
+        episode that it came from when nothing that was said there holds any more.
+
+        Raises MemoryRefused: another agent's, itself, replaced already, or newer than `new`.
+        """
+        self.check_superseding(new, old)
+        closed = [old.closed(new.valid_from, new.id)]
+        for event in old.derived_from:
+            siblings = await self.of_events(old.agent, [event])
+            facts = [each for each in siblings if each.kind == "fact" and each.id != old.id]
+            episodes = [each for each in siblings if each.kind == "episode" and each.is_valid]
+            if not any(each.is_valid for each in facts):
+                closed += [each.closed(new.valid_from, None) for each in episodes]
+        return replace(new, replaces_id=old.id), closed
+
+    @staticmethod
+    def check_superseding(new: Fragment, old: Fragment) -> None:
+        """Raise MemoryRefused if `new` must not take the place of `old`."""
+        what = None
+        if old.agent != new.agent:
+            what = "it is another agent's"
+        elif old.id == new.id:
+            what = "it would replace itself"
+        elif not old.is_valid:
+            what = "it was replaced already" if old.replaced_by else "it holds no more"
+        elif new.valid_from < old.valid_from:
+            what = f"it is newer, of {old.valid_from:%Y-%m-%d %H:%M}"
+        if what is not None:
+            raise MemoryRefused(
+                f"fragment {old.id} cannot be replaced: {what}",
+                hint="Look at its history, and replace the one that holds.",
+            )
+
+    async def note_use(self, uses: dict[UUID, datetime]) -> None:
+        """Note that fragments were of use, and when. Raises MemoryUnavailable."""
+
+        async def build(head: Head) -> Change:
+            found = await self.fetch(list(uses), Scope(agent=None))
+            return Change(changed=[each.used(uses[each.id]) for each in found.values()])
+
+        await self._writer.commit(build)
+
+    async def _one(self, wanted: UUID, scope: Scope) -> Fragment | None:
+        return (await self.fetch([wanted], scope)).get(wanted)
+
+
+def fact_part(number: int) -> str:
+    """Return the `part` of the id of the n-th fact of an event, from 0."""
+    return f"fact/{number}"

@@ -1,0 +1,1 @@
+"""What is made of what was said: how much it matters, what it says of whom, what it replaces."""

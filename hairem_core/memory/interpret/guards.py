@@ -1,0 +1,215 @@
+"""What nothing is learned from, and how what is left falls into clauses.
+
+Each guard throws away too much rather than too little: what is missed is still there as an episode,
+what is learned wrongly is told back as the truth.
+"""
+
+import re
+
+from hairem_core.memory.interpret.text import plain, sentences
+
+MOST_WORDS = 120
+"""A longer speech is the television, or a story."""
+_QUOTED = re.compile(r"[\"“”«»][^\"“”«»]*[\"“”«»]?|(?:(?<=\s)|^)'[^']{3,}'(?=[\s.,!?]|$)")
+_STORY = re.compile(
+    r"\b(?:in (?:the|a|this|my|that) (?:movie|film|song|book|novel|joke|dream|story|game|series|show|play|episode)"
+    r"|the (?:character|song|lyrics|joke|movie|film|story)|just kidding|kidding|lol|haha\w*|for example"
+    r"|for instance|let's say|let's pretend|role-?play|once upon a time|i dream\w*|a joke|knock knock"
+    r"|testing|dans (?:le|la|un|une|mon|ce|cette) (?:film|chanson|livre|roman|blague|reve|histoire|jeu|serie"
+    r"|episode)|le personnage|je plaisante|je rigole|je deconne|mdr|ptdr|par exemple|disons que"
+    r"|il etait une fois|j'ai reve|c'est une blague|faisons comme si|on dirait que|jeu de role)\b"
+)
+_HYPOTHETICAL = re.compile(
+    r"\b(?:if|unless|would|wouldn't|could|should|might|wish|wishes|suppose|supposing|imagine|pretend|perhaps"
+    r"|maybe|what if|hopefully|hope|as though|probably|possibly|not sure|i doubt|almost|were to|may be"
+    r"|si|s'ils?|imagine|imaginons|suppose|supposons|admettons|peut-etre|sans doute|probablement"
+    r"|j'espere|pas sure?|j'aimerais|il faudrait|au cas ou|(?:aur|ser|voudr|pourr|devr|aimer|ir|fer"
+    r"|habiter|viendr|prefer|prefer+er|dir|mettr)(?:ais|ait|ions|iez|aient))\b|\bi'd\b|\bwe'd\b"
+)
+_REPORTED = re.compile(
+    r"\b(?:said|says|say|told|tells|claims?|claimed|thinks?|thought|believes?|asked|asks|heard|read that"
+    r"|according to|apparently|supposedly|allegedly|rumou?r|pretends?|mentioned|wrote|writes|sings?"
+    r"|dit|disent|disait|dits|pense|pensait|pensent|croit|croient|raconte|racontent|pretend|affirme"
+    r"|selon|d'apres|parait|apparemment|soi-disant|ecrit|chante|demande|demandait|entendu)\b"
+)
+_QUESTION_WORD = re.compile(
+    r"^(?:what|who|whom|whose|when|where|why|how|which|is|are|was|were|do|does|did|can|could|will"
+    r"|shall|have you|has|isn't|aren't|don't you|est-ce|qu'est|qui|quoi|quand|ou|comment|pourquoi"
+    r"|combien|quel|quelle|quels|quelles|as-tu|es-tu|peux-tu|sais-tu|do you|tu sais|guess|devine"
+    r"|tell me|dis-moi|i wonder|i forgot|i don't (?:know|remember)|je me demande|je ne sais|je sais pas"
+    r"|j'ai oublie)\b"
+)
+_MARKER = re.compile(
+    r"^(?:(?:no+|yes|yeah|yep|nope|actually|in fact|well|sorry|correction|wait|oh|ah|hey|hi|hello|hmm+|um|uh|ok"
+    r"|okay|so|also|and|but|by the way|btw|oops|my mistake|now|right|listen|look|you know(?: what)?|to be honest"
+    r"|honestly|fyi|just so you know|for your information|for the record|then|anyway|finally|as i said|please"
+    r"|thanks|thank you|of course|good news|bad news|update|since \w+|nowadays|these days|from now on|as of now"
+    r"|as of today|i mean|not any ?more|this year|at the moment|currently"
+    r"|non|oui|ouais|en fait|finalement|desolee?|pardon|au fait|attends|ben|bah|euh|bon|alors|et|mais|donc|aussi"
+    r"|tu sais(?: quoi)?|ecoute|salut|bonjour|bonsoir|coucou|merci|en realite|a vrai dire|pour info|maintenant"
+    r"|desormais|a present|depuis \w+|d'ailleurs|du coup|moi|nous|bonne nouvelle|plus maintenant|cette annee"
+    r"|en ce moment|c'est que|rectification|correction|je veux dire|dorenavant)"
+    r"(?:\s*[,:!.-]+\s*|\s+))+"
+)
+_TOLD = re.compile(
+    r"^(?:i (?:already )?(?:told you|said|mentioned)(?: already)?(?: that)?|like i said,?|i(?:'d)? want you to know"
+    r"(?: that)?|you should know(?: that)?|i have to (?:say|tell you)(?: that)?|let me tell you(?: that)?"
+    r"|did i (?:tell|mention)\b.*|je (?:te|vous|t'ai|vous ai)(?: ai)?(?: deja)? (?:dis|dit)(?: que| qu')?|il faut que tu"
+    r" saches que|je voulais te dire que|comme je (?:te )?(?:l'ai dit|disais),?)\s*"
+)
+_HEDGE = re.compile(
+    r"^(?:i (?:think|believe|guess|reckon|suppose)(?: that)?|i'm (?:pretty|fairly|quite) sure(?: that)?"
+    r"|je (?:crois|pense)(?: bien)? (?:que |qu')|il me semble (?:que |qu')|if i remember (?:right|correctly),?)\s*"
+)
+_REMEMBER = re.compile(
+    r"^(?:(?:please|also|and|can you|could you|i(?:'d like| want) you to|you (?:must|need to|have to)|make sure"
+    r" (?:to|you)|always|s'il te plait|stp|tu peux|je veux que tu|il faut que tu|j'aimerais que tu|et)[\s,]+)*"
+    r"(?:remember(?: (?:that|this))?|don'?t (?:you )?(?:ever )?forget(?: that)?|do not forget(?: that)?|keep in mind"
+    r"(?: that)?|bear in mind(?: that)?|note(?: down)?(?: that)?|make a note(?: that| of this)?|take note(?: that)?"
+    r"|for the record|(?:souviens|souvenez|rappelle|rappelez)[- ](?:toi|vous)(?: bien)?(?: que| qu'| de ceci)?"
+    r"|(?:te )?(?:souviennes|rappelles)(?: que| qu')|retiens(?: bien)?(?: que| qu'| ceci)?|retenez(?: que| qu')?"
+    r"|retiennes (?:que |qu')|n'oublie(?:z|s)?(?: pas)?(?: que| qu')?|oublie pas(?: que| qu')?|note(?:z)?(?: bien)?"
+    r"(?: que| qu')|sache(?:z)?(?: que| qu')|memorise(?: que| qu')?|garde(?:z)? en tete(?: que| qu'))"
+    r"(?=[\s,:]|(?<='))\s*[:,]?\s*"
+)
+_NO_REMEMBERED = re.compile(
+    r"^(?:to|me|you|us|him|her|them|it|when|how|what|where|who|why|the (?:time|day|night|movie|film|guy|one|way)"
+    r"|this|that|de|d'|du|moi|toi|le|la jour|quand|comment|ce que|qui|quoi|la fois|le jour|lorsque)\b(?!.* (?:is|are|est|sont)"
+    r" )"
+)
+_CLAUSE = re.compile(
+    r"(?:\s*[,:]\s*|\s+-\s+|\s+)(?:(?:and|but|so|because|as|since|though|while|et|mais|car|parce que|puisque|alors|donc)\s+)"
+    r"?(?=(?:i|we|my|our|i'm|we're|i've|we've|it|it's|she|he|she's|he's|they|you|the|please|you're|there|that's|this|je"
+    r"|j'\w+|on|nous|mon|ma|mes|notre|nos|il|elle|ils|elles|tu|vous|le|la|les|l'\w+|c'est|ce|ca|ses|sa|son|his|her|their"
+    r"|remember|n'oublie|souviens)\b)"
+)
+_JOINED = re.compile(
+    r"(?:\s*[,:]\s*|\s+-\s+)|\s+(?:and|but|so|because|since|et|mais|car|parce que|puisque|alors|donc)\s+"
+)
+_TAIL = re.compile(
+    r"\s*(?:,|\s-\s|\b(?:because|since|so that|when|although|though|even|but|which|who|whenever|while|parce"
+    r"|car|puisque|quand|mais|dont|alors|afin|pendant que|lorsque|depuis que|thanks|right|you know|hein"
+    r"|isn't it|n'est-ce pas|if|just so you know|don't forget|n'oublie)\b).*$"
+)
+_VOCATIVE = re.compile(r"^[A-Z][\w-]{2,},\s+(?=\S)")
+
+
+class Clause:
+    """A part of a sentence that may say something, and how it was said."""
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        is_correction: bool = False,
+        is_hedged: bool = False,
+        is_to_remember: bool = False,
+    ) -> None:
+        self.text = text
+        """As it was said, without what leads up to it."""
+        self.plain = plain(text)
+        self.is_correction = is_correction
+        self.is_hedged = is_hedged
+        self.is_to_remember = is_to_remember
+
+    @property
+    def end(self) -> int:
+        """Return where what the clause says is over, and what is hung onto it begins."""
+        tail = _TAIL.search(self.plain)
+        return tail.start() if tail else len(self.plain)
+
+
+_CORRECTS = re.compile(
+    r"\b(?:no|nope|actually|in fact|sorry|correction|wait|oops|my mistake|now|instead|rather|changed"
+    r"|i mean|i meant|not|any ?more|after all|non|en fait|finalement|desolee?|pardon|au fait|attends"
+    r"|en realite|rectification|maintenant|desormais|plutot|plus|je veux dire|a present|change|dorenavant)\b"
+)
+
+
+def clauses_of(text: str) -> list[Clause]:
+    """Return the clauses of what was said that may say something.
+
+    None where it was a question, a hypothesis, a quotation, a story or hearsay.
+    """
+    whole = plain(text)
+    if len(whole.split()) > MOST_WORDS or _STORY.search(whole):
+        return []
+    found: list[Clause] = []
+    for sentence in sentences(_unquoted(text)):
+        found += _of_sentence(sentence)
+    # A lone "No." or "En fait…" goes with what follows.
+    return found
+
+
+def _unquoted(text: str) -> str:
+    """Return a text with its quotations blanked; those of one word or two are names."""
+
+    def blank(match: re.Match[str]) -> str:
+        inner = match.group().strip("\"“”«»' ")
+        if len(inner.split()) <= 2:
+            return re.sub(r"[\"“”«»]", " ", match.group())
+        return " said "  # whoever says it, it is not the speaker
+
+    return _QUOTED.sub(blank, text)
+
+
+def _of_sentence(sentence: str) -> list[Clause]:
+    if sentence.endswith("?"):
+        return []
+    is_correction = bool(_CORRECTS.search(plain(sentence)))
+    text, is_to_remember, is_hedged = sentence, False, False
+    text = _stripped(_VOCATIVE, text, exact=True)
+    for _ in range(3):
+        text = _stripped(_MARKER, text)
+        text = _stripped(_TOLD, text)
+        if (shorter := _stripped(_REMEMBER, text)) != text:
+            if _NO_REMEMBERED.match(plain(shorter)) or not shorter.strip(" .!"):
+                return []
+            text, is_to_remember = shorter, True
+        if (shorter := _stripped(_HEDGE, text)) != text:
+            text, is_hedged = shorter, True
+    bare = plain(text)
+    if _QUESTION_WORD.match(bare) or _HYPOTHETICAL.search(bare) or _REPORTED.search(bare):
+        return []
+    parts = [text] if is_to_remember else _split(text)
+    return [
+        Clause(
+            each,
+            is_correction=is_correction,
+            is_hedged=is_hedged,
+            is_to_remember=is_to_remember,
+        )
+        for each in parts
+    ]
+
+
+def _stripped(pattern: re.Pattern[str], text: str, *, exact: bool = False) -> str:
+    match = pattern.match(text if exact else plain(text))
+    return text[match.end() :].lstrip() if match else text
+
+
+def _split(text: str) -> list[str]:
+    """Return a sentence's clauses: it falls apart where a new subject follows."""
+    parts, start = [], 0
+    bare = plain(text)
+    for joint in _JOINED.finditer(bare):
+        rest = bare[joint.end() :]
+        if not _SUBJECT.match(rest) and not _NAMED.match(text[joint.end() :]):
+            continue
+        parts.append(text[start : joint.start()])
+        start = joint.end()
+    parts.append(text[start:])
+    stripped = (_stripped(_MARKER, each.strip(" .!,;:")) for each in parts)
+    return [each for each in stripped if len(each) > 3]
+
+
+_SUBJECT = re.compile(
+    r"(?:no,? |now |actually |non,? |en fait,? |maintenant )?"
+    r"(?:i|we|my|our|i'm|we're|i've|we've|it|it's|she|he|she's|he's|they|you|the|please|you're|there|that's|this"
+    r"|je|on|nous|mon|ma|mes|notre|nos|il|elle|ils|elles|tu|vous|c'est|ce n'est|ce|ca|ses|sa|son|his|her"
+    r"|their|remember)\b|j'\w|(?:le|la|les) .+? (?:est|sont)\b|l'\w+.+? (?:est|sont)\b"
+)
+_NAMED = re.compile(
+    r"[A-Z][\w-]+(?: [A-Z][\w-]+)?(?:'s\b| is | lives | works | likes | loves | hates | est | habite"
+    r" | vit | travaille | aime | adore | déteste | s'appelle )"
+)

@@ -1,0 +1,420 @@
+"""The recall index: words and vectors of all fragments, derived from the store.
+
+It can be deleted at any time: what is missing is read from the store when it is opened. It knows
+with which commit it is up to date, follows each one after that, and is made anew when it belongs to
+another store or cannot be read.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from surrealdb import RecordID
+
+from hairem_core.memory.database import Database
+from hairem_core.memory.fragment import Fragment
+from hairem_core.memory.recall import snapshot
+from hairem_core.memory.recall.columns import FOREVER, Columns, Place
+from hairem_core.memory.recall.ranking import Hit, Part, Question, rank
+from hairem_core.memory.recall.text import TextIndex, discard
+from hairem_core.memory.rows import fragment_of
+from hairem_core.memory.scope import Scope
+from hairem_core.memory.writer import Change, Head
+
+_LOGGER = logging.getLogger(__name__)
+_REACH = 2
+"""How many things said before and after one find it too."""
+_RECENT = 2_000
+"""Contents that are kept in memory, since the next ones stand beside them."""
+_GATHER = 0.05
+"""Seconds that changes gather before they are committed together, unless a search wants them."""
+_PAGE = 1_000
+_BATCH = 20_000
+"""Fragments that go into one commit of the text index while it catches up."""
+_SAVE_AFTER = 20_000
+"""Changes after which the columns are written to disk again."""
+
+
+@dataclass(kw_only=True)
+class _Pending:
+    """What the text index does not have yet."""
+
+    put: dict[int, Fragment] = field(default_factory=dict)
+    neighbours: set[int] = field(default_factory=set)
+    """Numbers of fragments around which something changed."""
+    remove: set[int] = field(default_factory=set)
+    rev: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.put or self.neighbours or self.remove)
+
+
+class RecallIndex:
+    """Finds fragments by words and meaning. Made by `open`, told of commits by `observe`."""
+
+    def __init__(self, folder: Path | None, database: Database, store_id: str) -> None:
+        self._folder = folder
+        self._database = database
+        self._store_id = store_id
+        self._columns: dict[UUID, Columns] = {}
+        self._places: dict[int, Place] = {}
+        self._recent: dict[UUID, str] = {}
+        """Contents of the last fragments, which the next ones stand beside."""
+        self._pending = _Pending()
+        self._committing: _Pending | None = None
+        self._committed = asyncio.Event()
+        self._rev = 0
+        self._unsaved = 0
+        self._lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._gathering: asyncio.Task[None] | None = None
+        self.model: str | None = None
+        """Of the embeddings; vectors of other models are not taken in."""
+        self.rebuilt = False
+        """Whether it had to be made anew when it was opened."""
+
+    @classmethod
+    async def open(
+        cls,
+        folder: Path | None,
+        database: Database,
+        *,
+        store_id: str,
+        head: Head,
+        model: str | None,
+    ) -> RecallIndex:
+        """Return the index of a store, caught up. `folder` None keeps it in memory.
+
+        `model` is that of the embeddings, None without. Raises MemoryUnavailable.
+        """
+        self = cls(folder, database, store_id)
+        self.model = model
+        await asyncio.to_thread(self._load, head.rev)
+        await self._catch_up(head.rev)
+        return self
+
+    @property
+    def rev(self) -> int:
+        """Number of the last commit that it knows."""
+        return self._rev
+
+    def observe(self, change: Change, head: Head) -> None:
+        """Take in what was committed."""
+        for fragment in (*change.added, *change.changed):
+            self._put(fragment)
+        for fragment, embedding in change.embeddings:
+            if embedding.model == self.model:
+                self._put_vector(fragment.seq, embedding.vector)
+        for fragment in change.removed:
+            self._remove(fragment.seq)
+        self._rev = self._pending.rev = head.rev
+        if self._pending and (self._gathering is None or self._gathering.done()):
+            self._gathering = self._spawn(self._gather())
+
+    async def search(
+        self, scope: Scope, question: Question, *, now: datetime, exclude: Collection[UUID] = ()
+    ) -> list[Hit]:
+        """Return what fits, best first. `exclude`: `msg_id`s of events."""
+        await self._settle(scope, question, exclude)
+        parts = [
+            Part(agent, columns)
+            for agent, columns in self._columns.items()
+            if scope.agent in (None, agent) or (scope.with_shared and columns.shared.any())
+        ]
+        if not parts:
+            return []
+        return await asyncio.to_thread(
+            rank, self._text, self._places, parts, scope, question, now, frozenset(exclude)
+        )
+
+    def place(self, seq: int) -> tuple[UUID, Columns, int] | None:
+        """Return whose a fragment is, and where its columns say what."""
+        place = self._places.get(seq)
+        return (place.agent, self._columns[place.agent], place.row) if place else None
+
+    def names(self, scope: Scope) -> list[str]:
+        """Return the names of those who said what may be seen."""
+        return [
+            name
+            for agent, columns in self._columns.items()
+            if scope.agent in (None, agent) or scope.with_shared
+            for _, name in columns.speakers
+        ]
+
+    def columns(self) -> dict[UUID, Columns]:
+        """Return every agent's columns."""
+        return self._columns
+
+    def without_vector(self) -> Iterator[UUID]:
+        """Yield the ids of fragments that have no vector of the model, the newest first."""
+        for columns in self._columns.values():
+            for row in np.flatnonzero(columns.live & ~columns.embedded)[::-1]:
+                yield columns.uuid(int(row))
+
+    def statistics(self) -> dict[str, Any]:
+        """Return how much it holds."""
+        live = sum(int(each.live.sum()) for each in self._columns.values())
+        embedded = sum(int(each.embedded.sum()) for each in self._columns.values())
+        closed = sum(
+            int((each.live & (each.valid_to != FOREVER)).sum()) for each in self._columns.values()
+        )
+        return {
+            "fragments": live,
+            "replaced": closed,
+            "embedded": embedded,
+            "rev": self._rev,
+            "rebuilt": self.rebuilt,
+        }
+
+    async def flush(self) -> None:
+        """Have everything that was observed so far found by searches."""
+        # Shielded: the thread goes on when its caller is cancelled, and must keep the lock.
+        await asyncio.shield(self._spawn(self._commit()))
+
+    async def save(self) -> None:
+        """Write to disk what saves reading the store at the next start."""
+        await self.flush()
+        async with self._lock:
+            if self._folder is None:
+                return
+            stamp, places = self._stamp(self._rev), len(self._places)
+            dumped = {agent: each.dump() for agent, each in self._columns.items()}
+            model = self.model or ""
+            await asyncio.to_thread(snapshot.save, self._folder, dumped, stamp, model)
+            self._unsaved = 0
+            _LOGGER.debug("The recall index was saved: %d fragments", places)
+
+    async def start_anew(self) -> None:
+        """Make the files anew from the store, so that nothing of what went is left in them."""
+        await self.flush()
+        async with self._lock:
+            await asyncio.to_thread(self._text.close)
+            await asyncio.to_thread(self._start_anew)
+            self._places, self._recent, self._pending = {}, {}, _Pending()
+            rev, self._rev = self._rev, 0
+        await self._catch_up(rev)
+
+    async def close(self) -> None:
+        """Save, and end what is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._unsaved:
+            await self.save()
+        await asyncio.to_thread(self._text.close)
+
+    def _put(self, fragment: Fragment) -> None:
+        columns = self._columns.setdefault(fragment.agent, Columns())
+        place = self._places.get(fragment.seq)
+        self._unsaved += 1
+        if place is not None:
+            was_shared = bool(columns.shared[place.row])
+            columns.put(fragment, place.row)
+            # Its words are the same as ever: it was of use, or was replaced.
+            if was_shared != (fragment.visibility == "shared"):
+                self._pending.put[fragment.seq] = fragment
+            return
+        row = columns.put(fragment, None)
+        self._places[fragment.seq] = Place(fragment.agent, row)
+        self._pending.put[fragment.seq] = fragment
+        self._recent[fragment.id] = fragment.content
+        if len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
+        self._pending.neighbours |= self._around(columns, row)
+
+    def _put_vector(self, seq: int, vector: bytes) -> None:
+        if place := self._places.get(seq):
+            self._columns[place.agent].put_vector(place.row, vector)
+            self._unsaved += 1
+
+    def _remove(self, seq: int) -> None:
+        if place := self._places.pop(seq, None):
+            columns = self._columns[place.agent]
+            self._recent.pop(columns.uuid(place.row), None)
+            self._pending.neighbours |= self._around(columns, place.row)
+            columns.remove(place.row)
+        self._pending.put.pop(seq, None)
+        self._pending.neighbours.discard(seq)
+        self._pending.remove.add(seq)
+        self._unsaved += 1
+
+    @staticmethod
+    def _around(columns: Columns, row: int) -> set[int]:
+        """Return the numbers of those whose surroundings a row is part of."""
+        return {int(columns.seq[each]) for each in columns.around(row, _REACH)}
+
+    async def _settle(self, scope: Scope, question: Question, exclude: Collection[UUID]) -> None:
+        """Wait until what was observed can be found, where it may concern this question.
+
+        A turn recalls right after its own words were recorded, and leaves those out: it need not
+        wait for their commit.
+        """
+        if self._concerns(self._pending, scope, exclude):
+            await self.flush()
+        elif self._committing is not None and self._concerns(self._committing, scope, exclude):
+            await self._committed.wait()
+
+    @staticmethod
+    def _concerns(pending: _Pending, scope: Scope, exclude: Collection[UUID]) -> bool:
+        if pending.remove:
+            return True  # what was forgotten a moment ago must not be found
+        return any(
+            scope.admits(each) and not set(each.derived_from) & set(exclude)
+            for each in pending.put.values()
+        )
+
+    async def _gather(self) -> None:
+        await asyncio.sleep(_GATHER)
+        await self.flush()
+        if self._unsaved > _SAVE_AFTER:
+            await self.save()
+
+    async def _commit(self) -> None:
+        async with self._lock:
+            taken, self._pending = self._pending, _Pending(rev=self._rev)
+            if not taken:
+                return
+            self._committing = taken
+            self._committed.clear()
+            try:
+                put = await self._with_surroundings(taken)
+                stamp = self._stamp(taken.rev)
+                await asyncio.to_thread(
+                    self._text.commit, put=put, remove=taken.remove, stamp=stamp
+                )
+            finally:
+                self._committing = None
+                self._committed.set()
+
+    async def _with_surroundings(self, taken: _Pending) -> list[tuple[Fragment, list[str]]]:
+        """Return what is to be indexed, each with the texts around it."""
+        wanted = dict(taken.put)
+        others = [self._id(seq) for seq in taken.neighbours if seq not in wanted]
+        fetched = await self._fetch([each for each in others if each is not None])
+        wanted |= {each.seq: each for each in fetched}
+        ids = {seq: self._ids_around(seq) for seq in wanted}
+        texts = {each.id: each.content for each in wanted.values()}
+        unknown = {
+            each
+            for around in ids.values()
+            for each in around
+            if each not in texts and each not in self._recent
+        }
+        texts |= {each.id: each.content for each in await self._fetch(list(unknown))}
+        return [
+            (
+                fragment,
+                [text for each in ids[seq] if (text := texts.get(each) or self._recent.get(each))],
+            )
+            for seq, fragment in wanted.items()
+        ]
+
+    def _id(self, seq: int) -> UUID | None:
+        place = self._places.get(seq)
+        return self._columns[place.agent].uuid(place.row) if place else None
+
+    def _ids_around(self, seq: int) -> list[UUID]:
+        place = self._places.get(seq)
+        if place is None:
+            return []
+        columns = self._columns[place.agent]
+        return [columns.uuid(each) for each in columns.around(place.row, _REACH)]
+
+    async def _fetch(self, ids: list[UUID]) -> list[Fragment]:
+        if not ids:
+            return []
+        rows = await self._database.query(
+            "SELECT * FROM $ids", {"ids": [RecordID("fragment", each) for each in ids]}
+        )
+        return [fragment_of(row) for row in rows]
+
+    def _spawn(self, work: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _stamp(self, rev: int) -> str:
+        return f"{self._store_id} {rev}"
+
+    def _load(self, rev: int) -> None:
+        """Read what is on disk; set `_rev` to the commit up to which all of it is right."""
+        known = 0
+        try:
+            self._text = TextIndex(self._folder and self._folder / "text")
+            if self._folder is not None:
+                dumped, stamp, model = snapshot.load(self._folder)
+                known = min(self._known(stamp, rev), self._known(self._text.stamp(), rev))
+                if known:
+                    self._columns = {a: Columns.load(each) for a, each in dumped.items()}
+                    if model != (self.model or ""):
+                        for each in self._columns.values():
+                            each.forget_vectors()
+        except (OSError, ValueError, KeyError) as err:
+            _LOGGER.info("The recall index is made anew: %s", err)
+            known = 0
+        if not known:
+            self._start_anew()
+            self.rebuilt = rev > 0
+        self._rev = known
+        for agent, columns in self._columns.items():
+            for row in np.flatnonzero(columns.live):
+                self._places[int(columns.seq[row])] = Place(agent, int(row))
+
+    def _start_anew(self) -> None:
+        self._columns = {}
+        if self._folder is not None:
+            discard(self._folder)
+        self._text = TextIndex(self._folder and self._folder / "text")
+
+    def _known(self, stamp: str, rev: int) -> int:
+        store_id, _, number = stamp.partition(" ")
+        if store_id != self._store_id or not number.isdigit() or int(number) > rev:
+            raise ValueError("it belongs to another store, or to a later state of this one")
+        return int(number)
+
+    async def _catch_up(self, rev: int) -> None:
+        """Read from the store what was committed after `_rev`, in the order of commits."""
+        start = self._rev
+        if start >= rev:
+            return
+        async for rows in _pages(self._database, "fragment", start):
+            for row in rows:
+                self._put(fragment_of(row))
+            if len(self._pending.put) >= _BATCH:
+                self._pending.rev = start
+                await self.flush()
+        async for rows in _pages(self._database, "embedding", start):
+            for row in rows:
+                if row["model"] == self.model:
+                    self._put_vector(row["seq"], row["vector"])
+        async for rows in _pages(self._database, "gone", start):
+            for row in rows:
+                self._remove(row["id"].id)
+        self._rev = self._pending.rev = rev
+        await self.flush()
+        await self.save()
+
+
+async def _pages(database: Database, table: str, after: int) -> Any:
+    """Yield the rows of a table that were changed after a commit, in the order of commits."""
+    last: int = after
+    seen: set[Any] = set()
+    while True:
+        rows = await database.query(
+            f"SELECT * FROM {table} WHERE rev >= $after ORDER BY rev LIMIT $page",  # noqa: S608
+            {"after": last if seen else last + 1, "page": _PAGE + len(seen)},
+        )
+        fresh = [row for row in rows if str(row["id"]) not in seen]
+        if not fresh:
+            return
+        yield fresh
+        newest = fresh[-1]["rev"]
+        kept = {str(row["id"]) for row in fresh if row["rev"] == newest}
+        seen = kept | (seen if newest == last else set())
+        last = newest

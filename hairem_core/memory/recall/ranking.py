@@ -1,0 +1,306 @@
+"""The score of recall, and why it came.
+
+    (words + 1.5 * meaning) * (0.9 + 0.1 * strength)
+        * (1 + 0.2 if said by the one person asked about)
+        * (1 - 0.15 if it asks something) * (1 + 0.1 if it follows on a question)
+
+`words` is BM25 of the fragment, its date, and what was said around it; `meaning` the cosine of the
+question with the fragment's vector plus 0.3 of its neighbours', had from the exact scan without a
+second embedding; each is divided by the best one's. Tuned on five conversations of LoCoMo (Maharana
+et al., 2024); `hairem bench recall` measures it. Strength is a bounded nudge: as a free factor it
+drowns what is asked for in what is new.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import numpy as np
+
+from hairem_core.memory.arrays import Bools, Floats, Ints, Vectors
+from hairem_core.memory.decay import strengths
+from hairem_core.memory.fragment import KINDS, Kind
+from hairem_core.memory.recall.columns import (
+    FOREVER,
+    NEIGHBOUR,
+    NOBODY,
+    Columns,
+    Place,
+    event_mark,
+    milliseconds,
+)
+from hairem_core.memory.recall.text import Filters, TextIndex
+from hairem_core.memory.scope import Scope
+from hairem_core.sdk.recollection import Why
+
+_MEANING = 1.5
+_SPEAKER = 0.2
+_ASKING = 0.15
+_ANSWERING = 0.1
+_LEAST_KEPT = 0.9
+"""What fading leaves of a score, at least."""
+_HITS = 300
+"""Hits of the text index that are looked at."""
+_LEAST_COSINE = 0.15
+"""Below this, two texts have nothing to do with each other."""
+_FIRST_PERSON = re.compile(
+    r"\b(?:i|i'm|i've|me|my|mine|je|j'|m'|me|moi|mon|ma|mes)\b|\bj'|\bm'", re.IGNORECASE
+)
+_FRENCH = re.compile(
+    r"\b(?:qu[ei]|quel\w*|où|est|le|la|les|des|du|de|a-t-(?:il|elle)|dans)\b|\b[dlnsqj]['\u2019]",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Question:
+    """What is asked of memory."""
+
+    text: str
+    limit: int
+    impersonal: str = ""
+    """The text without names of speakers: see `impersonal`."""
+    vector: Vectors | None = None
+    """Shape (dimensions,); None goes by words alone."""
+    asker: str | None = None
+    """Address of the person whose question it is: "my keys" are theirs."""
+    kinds: tuple[Kind, ...] = ()
+    about: str | None = None
+    """Key of an entity."""
+    since: datetime | None = None
+    until: datetime | None = None
+    as_of: datetime | None = None
+    """What was held at this time; None: what holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """A fragment that fits."""
+
+    agent: UUID
+    fragment_id: UUID
+    score: float
+    why: Why
+
+
+@dataclass(eq=False)
+class Part:
+    """One agent's columns as they are now, while others may be added to them."""
+
+    agent: UUID
+    columns: Columns
+    start: int = 0
+    """Where its rows begin among those of all parts."""
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = self.columns.size
+
+
+def people_asked_about(
+    text: str, speakers: Sequence[tuple[str, str]], asker: str | None
+) -> set[str]:
+    """Return the addresses of those whom a question names, or else of whoever asks for theirs."""
+    named = {
+        address
+        for address, name in speakers
+        if name and re.search(rf"\b{re.escape(name)}\b", text, re.IGNORECASE)
+    }
+    if not named and asker is not None and _FIRST_PERSON.search(text):
+        return {asker}
+    return named
+
+
+def impersonal(text: str, names: Sequence[str]) -> str:
+    """Return a question as those whom it names would ask it.
+
+    What was said has "I" and "my" where the question has a name; beside the name, what is asked for
+    hardly counts for an embedding. As words, "I" and "my" count for nothing.
+    """
+    subject, owner = ("moi", "mon") if _FRENCH.search(text) else ("I", "my")
+    for name in sorted(set(filter(None, names)), key=len, reverse=True):
+        escaped = re.escape(name)
+        text = re.sub(rf"\b{escaped}['\u2019]s?(?!\w)", owner, text, flags=re.IGNORECASE)
+        text = re.sub(rf"\b{escaped}\b", subject, text, flags=re.IGNORECASE)
+    return text
+
+
+def rank(
+    text: TextIndex,
+    places: Mapping[int, Place],
+    parts: Sequence[Part],
+    scope: Scope,
+    question: Question,
+    now: datetime,
+    exclude: frozenset[UUID],
+) -> list[Hit]:
+    """Return the best `question.limit` fragments of the parts, best first."""
+    start = 0
+    for part in parts:
+        part.start, start = start, start + part.size
+    filters = Filters(
+        kinds=question.kinds,
+        about=question.about,
+        since=milliseconds(question.since) if question.since else None,
+        until=milliseconds(question.until) if question.until else None,
+    )
+    allowed = np.concatenate([_allowed(part, scope, question, exclude) for part in parts])
+    if question.about is not None:
+        allowed &= _rows_mask(text.about(question.about, scope), places, parts, start)
+    words = _words(text, scope, filters, question, places, parts, start)
+    meaning = np.zeros(start, np.float32)
+    if question.vector is not None:
+        meaning = np.concatenate([_meaning(part, question.vector) for part in parts])
+    words, meaning = words * allowed, meaning * allowed
+    matching = np.flatnonzero(allowed & ((words > 0) | (meaning >= _LEAST_COSINE)))
+    if not len(matching):
+        return []
+    words = words[matching] / (words.max() or 1.0)
+    meaning = np.maximum(meaning[matching], 0) / (meaning.max() if meaning.max() > 0 else 1.0)
+    left = np.concatenate([_strengths(part, now) for part in parts])[matching]
+    score = (words + _MEANING * meaning) * (_LEAST_KEPT + (1 - _LEAST_KEPT) * left)
+    score *= np.concatenate([_tilt(part, question) for part in parts])[matching]
+    hits: list[Hit] = []
+    seen: set[tuple[UUID, str, int]] = set()
+    for index in np.argsort(-score, kind="stable"):
+        part, row = _locate(parts, int(matching[index]))
+        marks = _marks(part, row)
+        if marks & seen:
+            continue
+        seen |= marks
+        why = Why(
+            words=round(float(words[index]), 4),
+            meaning=round(float(meaning[index]), 4),
+            strength=round(float(left[index]), 4),
+        )
+        hits.append(
+            Hit(
+                agent=part.agent,
+                fragment_id=part.columns.uuid(row),
+                score=float(score[index]),
+                why=why,
+            )
+        )
+        if len(hits) == question.limit:
+            break
+    return hits
+
+
+def _allowed(part: Part, scope: Scope, question: Question, exclude: frozenset[UUID]) -> Bools:
+    """Return which rows may be found; shape (size,)."""
+    columns, size = part.columns, part.size
+    allowed: Bools = columns.live[:size].copy()
+    if scope.agent not in (None, part.agent):
+        allowed &= columns.shared[:size]
+    if question.as_of is None:
+        allowed &= columns.valid_to[:size] == FOREVER
+    else:
+        then = milliseconds(question.as_of)
+        allowed &= (columns.valid_from[:size] <= then) & (then < columns.valid_to[:size])
+    if question.kinds:
+        kinds = [KINDS.index(each) for each in question.kinds]
+        allowed &= np.isin(columns.kind[:size], kinds)
+    if question.since is not None:
+        allowed &= columns.at[:size] >= milliseconds(question.since)
+    if question.until is not None:
+        allowed &= columns.at[:size] <= milliseconds(question.until)
+    if exclude:
+        marks = [event_mark(each) for each in exclude]
+        allowed &= ~np.isin(columns.event[:size], marks)
+    return allowed
+
+
+def _words(
+    text: TextIndex,
+    scope: Scope,
+    filters: Filters,
+    question: Question,
+    places: Mapping[int, Place],
+    parts: Sequence[Part],
+    size: int,
+) -> Floats:
+    """Return BM25 of every row, 0 of those beyond the best; shape (size,)."""
+    asked = question.impersonal if text.words(question.impersonal) else question.text
+    seqs, scores = text.search(asked, scope, filters, limit=_HITS)
+    words = np.zeros(size, np.float32)
+    starts = {part.agent: (part.start, part.size) for part in parts}
+    for seq, score in zip(seqs.tolist(), scores.tolist(), strict=True):
+        place = places.get(seq)
+        if place is None or place.agent not in starts:
+            continue
+        start, rows = starts[place.agent]
+        if place.row < rows:
+            words[start + place.row] = score
+    return words
+
+
+def _rows_mask(seqs: Ints, places: Mapping[int, Place], parts: Sequence[Part], size: int) -> Bools:
+    mask = np.zeros(size, np.bool_)
+    starts = {part.agent: (part.start, part.size) for part in parts}
+    for seq in seqs.tolist():
+        place = places.get(seq)
+        if place is not None and place.agent in starts:
+            start, rows = starts[place.agent]
+            if place.row < rows:
+                mask[start + place.row] = True
+    return mask
+
+
+def _meaning(part: Part, vector: Vectors) -> Floats:
+    """Return the cosine of the question with each row and its neighbours; shape (size,)."""
+    columns, size = part.columns, part.size
+    if columns.dimensions != len(vector):
+        return np.zeros(size, np.float32)
+    cosines = columns.vectors[:size] @ vector
+    padded = np.append(cosines, np.float32(0))  # row NOBODY, which is -1, is the last one
+    before, after = columns.previous[:size], columns.next[:size]
+    # What was appended after this part was taken is not in it.
+    near = padded + 0
+    near[:size] += NEIGHBOUR * (padded[before] + padded[np.where(after < size, after, NOBODY)])
+    length = columns.near[:size]
+    cosine: Floats = np.where(length > 0, near[:size] / np.maximum(length, 1e-6), 0)
+    return cosine
+
+
+def _strengths(part: Part, now: datetime) -> Floats:
+    columns, size = part.columns, part.size
+    return strengths(
+        now,
+        columns.last_used[:size],
+        columns.importance[:size],
+        columns.uses[:size],
+        columns.pinned[:size],
+    )
+
+
+def _tilt(part: Part, question: Question) -> Floats:
+    """Return what a row's kind makes of its score; shape (size,)."""
+    columns, size = part.columns, part.size
+    tilt = 1 - _ASKING * columns.asks[:size].astype(np.float32)
+    before = columns.previous[:size]
+    tilt = tilt * (1 + _ANSWERING * (columns.asks[:size][before] & (before != NOBODY)))
+    people = people_asked_about(question.text, columns.speakers, question.asker)
+    if len(people) == 1:
+        codes = [code for code, (who, _) in enumerate(columns.speakers) if who in people]
+        tilt = tilt * (1 + _SPEAKER * np.isin(columns.speaker[:size], codes))
+    return tilt
+
+
+def _locate(parts: Sequence[Part], index: int) -> tuple[Part, int]:
+    for part in parts:
+        if index < part.start + part.size:
+            return part, index - part.start
+    raise AssertionError("unreachable")
+
+
+def _marks(part: Part, row: int) -> set[tuple[UUID, str, int]]:
+    """Return what a result must not have in common with one before it.
+
+    The same words of the same speaker, and another fragment of the same event.
+    """
+    marks = {(part.agent, "words", int(part.columns.words[row]))}
+    if event := int(part.columns.event[row]):
+        marks.add((part.agent, "event", event))
+    return marks

@@ -1,0 +1,192 @@
+"""Full text: BM25 over the words of fragments, by tantivy, on disk or in memory.
+
+Source of the ranking: Robertson & Zaragoza (2009), as tantivy implements it: k1 1.2, b 0.75.
+"""
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tantivy
+from tantivy import FieldType, Occur, Query
+
+from hairem_core.memory.arrays import Floats, Ints
+from hairem_core.memory.fragment import Fragment, Kind
+from hairem_core.memory.language import LANGUAGES, analyzer, date_words
+from hairem_core.memory.recall.columns import milliseconds
+from hairem_core.memory.scope import READER_FIELD, Scope, readers
+
+FORMAT = "1"
+"""Of what is indexed, and how. An index of another format is made anew."""
+_HEAP = 15_000_000
+"""Bytes of the writer's buffer: the least that tantivy takes."""
+_TIE = 0.1
+"""Share of the weaker language's score. A word found in both languages is still one word."""
+_OWN = 2
+"""How often a fragment's own words count beside those around it."""
+_STAMP_FIELD, _STAMP = "stamp", "stamp"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """What a question is limited to; times are in milliseconds since 1970."""
+
+    kinds: tuple[Kind, ...] = ()
+    """Empty: all."""
+    about: str | None = None
+    """Key of an entity."""
+    since: int | None = None
+    until: int | None = None
+
+
+class TextIndex:
+    """Finds fragments by their words. Its methods block: call them in a thread, one writer."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """Open the index in a folder, or make it; None keeps it in memory. Raises ValueError."""
+        self._schema = _schema()
+        if folder is None:
+            self._index = tantivy.Index(self._schema)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._index = tantivy.Index(self._schema, str(folder))
+        # A commit is made visible by `commit` itself: the watcher that would do it too competes
+        # with it for a lock, and the loser waits 100 ms.
+        self._index.config_reader(reload_policy="manual")
+        self._analyzers = {language: analyzer(language) for language in LANGUAGES}
+        for language, each in self._analyzers.items():
+            self._index.register_tokenizer(language, each)
+        self._writer = self._index.writer(_HEAP, 1)
+        self._index.reload()
+
+    def stamp(self) -> str:
+        """Return what was given to the last `commit`, or nothing."""
+        searcher = self._index.searcher()
+        query = Query.term_query(self._schema, _STAMP_FIELD, _STAMP, "basic")
+        hits = searcher.search(query, 1).hits
+        return str(searcher.doc(hits[0][1]).get_first("value")) if hits else ""
+
+    def commit(
+        self,
+        *,
+        put: Iterable[tuple[Fragment, Sequence[str]]],
+        remove: Iterable[int],
+        stamp: str,
+    ) -> None:
+        """Take fragments in, in the place of those with the same number, and let others go.
+
+        With each come the texts around it, which find it too, if not as well as its own.
+        """
+        for seq in remove:
+            self._writer.delete_documents_by_term("seq", seq)
+        for fragment, around in put:
+            self._writer.delete_documents_by_term("seq", fragment.seq)
+            self._writer.add_document(_document(fragment, around))
+        self._writer.delete_documents_by_term(_STAMP_FIELD, _STAMP)
+        mark = tantivy.Document()
+        mark.add_text(_STAMP_FIELD, _STAMP)
+        mark.add_text("value", stamp)
+        self._writer.add_document(mark)
+        self._writer.commit()
+        self._index.reload()
+
+    def words(self, text: str) -> bool:
+        """Return whether a text has words that say something."""
+        return any(each.analyze(text) for each in self._analyzers.values())
+
+    def search(
+        self, text: str, scope: Scope, filters: Filters, *, limit: int
+    ) -> tuple[Ints, Floats]:
+        """Return numbers and BM25 scores of the best `limit` fragments, best first."""
+        query = self._query(text)
+        if query is None:
+            return np.zeros(0, np.int64), np.zeros(0)
+        limits = self._limits(scope, filters)
+        if limits:
+            musts = [(Occur.Must, Query.const_score_query(each, 0.0)) for each in limits]
+            query = Query.boolean_query([*musts, (Occur.Must, query)])
+        searcher = self._index.searcher()
+        hits = searcher.search(query, limit, count=False).hits
+        seqs = searcher.fast_field_values("seq", [address for _, address in hits])
+        scores = [score for score, _ in hits]
+        return np.asarray(seqs, np.int64), np.asarray(scores, np.float64)
+
+    def about(self, key: str, scope: Scope) -> Ints:
+        """Return the numbers of all fragments about an entity."""
+        query = self._any("about", [key])
+        if (mine := scope.text_query(self._schema)) is not None:
+            query = Query.boolean_query([(Occur.Must, mine), (Occur.Must, query)])
+        searcher = self._index.searcher()
+        hits = searcher.search(query, max(1, searcher.num_docs), count=False).hits
+        seqs = searcher.fast_field_values("seq", [address for _, address in hits])
+        return np.asarray(seqs, np.int64)
+
+    def close(self) -> None:
+        """End what is under way."""
+        self._writer.wait_merging_threads()
+
+    def _query(self, text: str) -> Query | None:
+        """Return: any of the words, the better of the two languages counting."""
+        by_language = []
+        for language, each in self._analyzers.items():
+            words = sorted(set(each.analyze(text)))
+            if words:
+                terms = [
+                    (Occur.Should, Query.term_query(self._schema, language, word, "freq"))
+                    for word in words
+                ]
+                by_language.append(Query.boolean_query(terms))
+        return Query.disjunction_max_query(by_language, _TIE) if by_language else None
+
+    def _limits(self, scope: Scope, filters: Filters) -> list[Query]:
+        limits: list[Query] = []
+        if (mine := scope.text_query(self._schema)) is not None:
+            limits.append(mine)
+        if filters.kinds:
+            limits.append(self._any("kind", filters.kinds))
+        if filters.about is not None:
+            limits.append(self._any("about", [filters.about]))
+        if filters.since is not None or filters.until is not None:
+            since = 0 if filters.since is None else filters.since
+            until = 2**62 if filters.until is None else filters.until
+            limits.append(Query.range_query(self._schema, "at", FieldType.Integer, since, until))
+        return limits
+
+    def _any(self, field: str, values: Sequence[str]) -> Query:
+        terms = [Query.term_query(self._schema, field, each, "basic") for each in values]
+        return Query.boolean_query([(Occur.Should, each) for each in terms])
+
+
+def discard(folder: Path) -> None:
+    """Delete an index."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_unsigned_field("seq", indexed=True, fast=True)
+    builder.add_integer_field("at", indexed=True, fast=True)
+    for field in (READER_FIELD, "kind", "about", _STAMP_FIELD):
+        builder.add_text_field(field, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("value", stored=True, tokenizer_name="raw", index_option="basic")
+    for language in LANGUAGES:
+        builder.add_text_field(language, tokenizer_name=language, index_option="freq")
+    return builder.build()
+
+
+def _document(fragment: Fragment, around: Sequence[str]) -> tantivy.Document:
+    document = tantivy.Document()
+    document.add_unsigned("seq", fragment.seq)
+    document.add_integer("at", milliseconds(fragment.at))
+    document.add_text("kind", fragment.kind)
+    for reader in readers(fragment):
+        document.add_text(READER_FIELD, reader)
+    for key in fragment.about:
+        document.add_text("about", key)
+    for language in LANGUAGES:
+        date = date_words(fragment.at, language)
+        text = "\n".join([*[fragment.content] * _OWN, date, *around])
+        document.add_text(language, text)
+    return document

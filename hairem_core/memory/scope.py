@@ -1,0 +1,60 @@
+"""Who may recall what: the only place where it is decided, for every store that is asked.
+
+A fragment is its agent's alone, unless it is shared; what is shared, an agent sees that asks for it
+and has the permission (which whoever calls has looked at).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import tantivy
+from tantivy import Occur, Query
+
+from hairem_core.memory.fragment import Fragment, Visibility
+
+READER_FIELD = "reader"
+_SHARED = "shared"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What one agent may see; `agent` None is the owner of the house, who may see everything."""
+
+    agent: UUID | None
+    with_shared: bool = False
+
+    def admits(self, fragment: Fragment) -> bool:
+        """Return whether a fragment may be seen."""
+        return self.admits_of(fragment.agent, fragment.visibility)
+
+    def admits_of(self, agent: UUID, visibility: Visibility) -> bool:
+        """Return whether a fragment of an agent may be seen."""
+        if self.agent is None or agent == self.agent:
+            return True
+        return self.with_shared and visibility == _SHARED
+
+    def where(self) -> tuple[str, dict[str, Any]]:
+        """Return the same as a condition of SurrealQL, with its variables."""
+        if self.agent is None:
+            return "true", {}
+        mine = "agent = $scope_agent"
+        if self.with_shared:
+            return f"({mine} OR visibility = '{_SHARED}')", {"scope_agent": self.agent}
+        return mine, {"scope_agent": self.agent}
+
+    def text_query(self, schema: tantivy.Schema) -> Query | None:
+        """Return the same as a query of the text index; None where everything may be seen."""
+        if self.agent is None:
+            return None
+        wanted = [self.agent.hex, _SHARED] if self.with_shared else [self.agent.hex]
+        terms = [Query.term_query(schema, READER_FIELD, each, "basic") for each in wanted]
+        # Whose it is must hold, and must not count.
+        return Query.const_score_query(
+            Query.boolean_query([(Occur.Should, each) for each in terms]), 0.0
+        )
+
+
+def readers(fragment: Fragment) -> list[str]:
+    """Return the terms by which the text index knows who may see a fragment."""
+    return [fragment.agent.hex, *([_SHARED] if fragment.visibility == _SHARED else [])]

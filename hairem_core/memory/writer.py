@@ -1,0 +1,282 @@
+"""The one way to write: commits, one after another, each all or nothing."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+from surrealdb import RecordID
+
+from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.errors import ConnectionLost, TakenOver, TransactionFailed
+from hairem_core.memory.fragment import Embedding, Entity, Fragment, Relation
+from hairem_core.memory.rows import fragment_row
+
+_HEAD = RecordID("head", "current")
+_TAKEN_OVER = "taken over by another process"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """Where the store stands after a commit."""
+
+    rev: int
+    """Number of the commit."""
+    number: int
+    """Of the last event."""
+    hash: bytes | None
+    """Of the last event."""
+    seq: int
+    """Of the last fragment."""
+    episodes: int
+    """Number of the last event of which episodes were made."""
+    interpreted: int
+    """Number of the last event that was interpreted."""
+
+
+@dataclass(kw_only=True)
+class Change:
+    """What one commit does. Everything in it is there after it, or nothing is."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of `raw_event`, sealed, continuing the head's chain."""
+    added: list[Fragment] = field(default_factory=list)
+    """Fragments that are new; they get their `seq` here."""
+    changed: list[Fragment] = field(default_factory=list)
+    """Fragments that are there already, as they should be."""
+    embeddings: list[tuple[Fragment, Embedding]] = field(default_factory=list)
+    """Vectors of fragments that are stored, or in `added`."""
+    removed: list[Fragment] = field(default_factory=list)
+    """Fragments that go, with their vectors."""
+    entities: list[Entity] = field(default_factory=list)
+    """`mentions` are added to those that are known."""
+    relations: list[Relation] = field(default_factory=list)
+    """`weight` is added to what is known, `derived_from` too."""
+    statements: list[Statement] = field(default_factory=list)
+    """Whatever else belongs into the same commit."""
+    episodes: int | None = None
+    """Number of the last event of which episodes have been made with this."""
+    interpreted: int | None = None
+    """Number of the last event that has been interpreted with this."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        lists = (self.events, self.added, self.changed, self.embeddings, self.removed)
+        more = (self.entities, self.relations, self.statements)
+        marks = (self.episodes, self.interpreted)
+        return not any((*lists, *more)) and all(each is None for each in marks)
+
+
+type Builder = Callable[[Head], Awaitable[Change | None]]
+type Observer = Callable[[Change, Head], None]
+
+
+class Writer:
+    """Writes to one store, which it has taken over from whoever had it.
+
+    What observers are told is what is stored: `added` with their numbers, in the order of commits.
+    """
+
+    def __init__(self, database: Database, head: Head, *, token: str, store_id: str) -> None:
+        self.database = database
+        self.head = head
+        self._token = token
+        self._lock = asyncio.Lock()
+        self._observers: list[Observer] = []
+        self._preparers: list[Observer] = []
+        self.store_id = store_id
+        """Of this store, whatever its address: made when it was first opened."""
+
+    @classmethod
+    async def take_over(cls, database: Database) -> Writer:
+        """Return a writer; one that another process has on the same store writes no more."""
+        token = uuid.uuid4().hex
+        taken = Statement(
+            text="UPDATE head:current SET writer = $token, store = store ?? $fresh RETURN NONE",
+            variables={"token": token, "fresh": uuid.uuid4().hex},
+        )
+        await database.transact([taken])
+        row = await database.query("SELECT * FROM ONLY head:current")
+        return cls(database, await read_head(database), token=token, store_id=row["store"])
+
+    def observe(self, observer: Observer) -> None:
+        """Have `observer` called right after each commit."""
+        self._observers.append(observer)
+
+    def prepare(self, preparer: Observer) -> None:
+        """Have `preparer` called right before each commit: it may add to the change."""
+        self._preparers.append(preparer)
+
+    async def commit(self, build: Builder) -> Head:
+        """Write what `build` returns, and return where the store stands then.
+
+        `build` gets the head; until the commit nobody else writes, so what it reads stays true.
+        None and an empty change write nothing. Once begun it is carried through, also if the caller
+        is cancelled. Raises what `build` raises, TransactionFailed, TakenOver, MemoryUnavailable.
+        """
+        return await asyncio.shield(asyncio.ensure_future(self._commit(build)))
+
+    async def exclusively[T](self, work: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of `work`, during which nobody commits."""
+        async with self._lock:
+            return await work()
+
+    async def _commit(self, build: Builder) -> Head:
+        async with self._lock:
+            change = await build(self.head)
+            if change is None or change.is_empty:
+                return self.head
+            for preparer in self._preparers:
+                preparer(change, self.head)
+            head, statements = self._prepare(change)
+            await self._write(statements, head)
+            self.head = head
+            for observer in self._observers:
+                observer(change, head)
+            return head
+
+    def _prepare(self, change: Change) -> tuple[Head, list[Statement]]:
+        rev, seq = self.head.rev + 1, self.head.seq
+        numbers: dict[UUID, int] = {}
+        for index, fragment in enumerate(change.added):
+            seq += 1
+            numbers[fragment.id] = seq
+            change.added[index] = replace(fragment, seq=seq, rev=rev)
+        change.changed = [replace(each, rev=rev) for each in change.changed]
+        change.embeddings = [
+            (replace(each, seq=numbers.get(each.id, each.seq)), vector)
+            for each, vector in change.embeddings
+        ]
+        head = replace(self.head, rev=rev, seq=seq)
+        if change.events:
+            last = change.events[-1]
+            head = replace(head, number=last["number"], hash=last["hash"])
+        if change.episodes is not None:
+            head = replace(head, episodes=change.episodes)
+        if change.interpreted is not None:
+            head = replace(head, interpreted=change.interpreted)
+        guard = Statement(
+            text="IF (SELECT VALUE writer FROM ONLY head:current) != $token { THROW $words }",
+            variables={"token": self._token, "words": _TAKEN_OVER},
+        )
+        return head, [guard, *_statements(change, rev), _head_statement(head)]
+
+    async def _write(self, statements: Sequence[Statement], head: Head) -> None:
+        while True:
+            try:
+                await self.database.transact(statements)
+            except ConnectionLost:
+                # Connected again by now: was it carried out?
+                if (await read_head(self.database)).rev >= head.rev:
+                    return
+            except TransactionFailed as err:
+                if _TAKEN_OVER in err.what:
+                    raise TakenOver(
+                        "another H-Core has opened this memory",
+                        where=err.where,
+                        hint="Let only one H-Core use it, and restart that one.",
+                    ) from err
+                raise
+            else:
+                return
+
+
+async def read_head(database: Database) -> Head:
+    """Return where a store stands. Raises MemoryUnavailable."""
+    row = await database.query("SELECT * FROM ONLY head:current")
+    return Head(
+        rev=row["rev"],
+        number=row["number"],
+        hash=row.get("hash"),
+        seq=row["seq"],
+        episodes=row["episodes"],
+        interpreted=row["interpreted"],
+    )
+
+
+def _statements(change: Change, rev: int) -> Iterable[Statement]:
+    if change.events:
+        yield _insert("raw_event", change.events)
+    if change.added:
+        yield _insert("fragment", [fragment_row(each) for each in change.added])
+    if change.changed:
+        yield Statement(
+            text="FOR $row IN $rows { UPSERT $row.id CONTENT $row RETURN NONE }",
+            variables={"rows": [fragment_row(each) for each in change.changed]},
+        )
+    if change.embeddings:
+        rows = [
+            {
+                "id": RecordID("embedding", fragment.id),
+                "agent": fragment.agent,
+                "seq": fragment.seq,
+                "model": embedding.model,
+                "vector": embedding.vector,
+                "rev": rev,
+            }
+            for fragment, embedding in change.embeddings
+        ]
+        yield Statement(
+            text="FOR $row IN $rows { UPSERT $row.id CONTENT $row RETURN NONE }",
+            variables={"rows": rows},
+        )
+    if change.removed:
+        tables = ("fragment", "embedding")
+        ids = [RecordID(table, each.id) for each in change.removed for table in tables]
+        yield Statement(text="DELETE $ids RETURN NONE", variables={"ids": ids})
+        yield _insert("gone", [{"id": each.seq, "rev": rev} for each in change.removed])
+    if change.entities:
+        yield Statement(
+            text="FOR $row IN $rows { UPSERT $row.id SET name = $row.name, kind = $row.kind, "
+            "mentions += $row.mentions, last_at = $row.last_at RETURN NONE }",
+            variables={"rows": [_entity_row(each) for each in change.entities]},
+        )
+    if change.relations:
+        yield Statement(
+            text="FOR $row IN $rows { UPSERT $row.id SET weight += $row.weight, "
+            "last_at = $row.last_at, derived_from = "
+            "array::union(derived_from ?? [], $row.derived_from) RETURN NONE }",
+            variables={"rows": [_relation_row(each) for each in change.relations]},
+        )
+    yield from change.statements
+
+
+def _insert(table: str, rows: list[dict[str, Any]]) -> Statement:
+    return Statement(text=f"INSERT INTO {table} $rows RETURN NONE", variables={"rows": rows})
+
+
+def _entity_row(entity: Entity) -> dict[str, Any]:
+    return {
+        "id": RecordID("entity", [entity.agent, entity.key]),
+        "name": entity.name,
+        "kind": entity.kind,
+        "mentions": entity.mentions,
+        "last_at": entity.last_at,
+    }
+
+
+def _relation_row(relation: Relation) -> dict[str, Any]:
+    record = [relation.agent, relation.source, relation.kind, relation.target]
+    return {
+        "id": RecordID("relation", record),
+        "weight": relation.weight,
+        "last_at": relation.last_at,
+        "derived_from": list(relation.derived_from),
+    }
+
+
+def _head_statement(head: Head) -> Statement:
+    values: dict[str, Any] = {
+        "rev": head.rev,
+        "number": head.number,
+        "seq": head.seq,
+        "episodes": head.episodes,
+        "interpreted": head.interpreted,
+    }
+    if head.hash is not None:
+        values["hash"] = head.hash  # None would be NULL, which is no NONE
+    sets = ", ".join(f"{name} = ${name}" for name in values)
+    return Statement(text=f"UPDATE head:current SET {sets} RETURN NONE", variables=values)  # noqa: S608
