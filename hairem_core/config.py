@@ -1,6 +1,7 @@
 """`config/system.yaml`: its schema, and errors that name the key and the line."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ from hairem_core.errors import HairemError
 
 _MOST_VALUES = 100_000
 """Values in one YAML file, aliases counted as often as they are used."""
+
+_CREDENTIALS = re.compile(r"//.*@")
+"""Name and password in an address."""
 
 AgentId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 type Language = Literal["en", "fr"]
@@ -158,6 +162,22 @@ class MemoryConfig(_Section):
     """How many messages of the conversation go into a prompt."""
     recall_results: NonNegativeInt = 6
     """How many recalled messages go into a prompt."""
+    archive_url: SecretStr | None = None
+    """`mysql+aiomysql://` of a MariaDB server, or `sqlite+aiosqlite:///` of a file, for what has
+    faded; none is `<data>/archive.sqlite3`.
+    """
+    archive_tls: bool = False
+    """Whether the connection to MariaDB is encrypted, and the server's certificate looked at."""
+    archive_tls_ca: Path | None = None
+    """PEM file of who vouches for that certificate; none trusts whom the system does."""
+
+    @field_validator("archive_url")
+    @classmethod
+    def _archive_scheme(cls, value: SecretStr | None) -> SecretStr | None:
+        known = ("sqlite+aiosqlite:///", "mysql+aiomysql://")
+        if value is not None and not value.get_secret_value().startswith(known):
+            raise ValueError(f"an archive's address starts with {' or '.join(known)}")
+        return value
 
     @field_validator("url")
     @classmethod
@@ -374,6 +394,8 @@ def _describe(problem: Any, data: CommentedMap) -> Problem:
     message = problem["msg"].removeprefix("Value error, ")
     value = problem["input"]
     is_shown = isinstance(value, str | int | float | bool | None) and location[:1] != ("secrets",)
+    if isinstance(value, str):
+        value = _CREDENTIALS.sub("//***@", value)
     shown = f" (got {value!r})" if is_shown else ""
     what = f"{message[:1].lower()}{message[1:]}{shown}"
     return Problem(line=line, key=key, what=what, hint="")

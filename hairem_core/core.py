@@ -13,6 +13,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import uvicorn
 
@@ -122,7 +123,10 @@ class Core:
         await self._forkserver.start()
         stack.push_async_callback(self._forkserver.stop)
         self.memory = await MemoryStore.open(
-            config.memory.url or f"surrealkv://{data.path / 'memory'}"
+            config.memory.url or f"surrealkv://{data.path / 'memory'}",
+            index_folder=data.path / "recall",
+            identify=self._agent_uuid,
+            embedder=self._gateway.embedder if self._gateway else None,
         )
         stack.push_async_callback(self.memory.close)
         self.bus = await self._open_bus()
@@ -172,6 +176,10 @@ class Core:
         self._stack.push_async_callback(bus.close)
         self._redis_version = await check_server(client)
         return bus
+
+    def _agent_uuid(self, agent_id: str) -> UUID | None:
+        record = self.registry.get(agent_id)
+        return record.uuid if record else None
 
     def _open_tokens(self) -> TokenStore:
         tokens = TokenStore(self._data.tokens)

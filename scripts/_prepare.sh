@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Make this clone ready to run: uv, Python 3.14, `.venv/` as requirements.lock says, redis-server.
 # Called by the other scripts. Does nothing (and takes no time) when nothing has changed. What is
-# missing is named in one line with the way to get it, and the exit code is 1.
+# missing is named in one line with the way to get it, and the exit code is 1. Given `tests`, it
+# also gets the engine of SurrealDB 3 and MariaDB, which only tests need.
 #
-#   HAIREM_CACHE    where uv and Python are kept when this machine has none (~/.cache/hairem)
+#   HAIREM_CACHE    where uv and Python are kept when this machine has none, and that engine
+#                   (~/.cache/hairem)
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -142,6 +144,41 @@ make_venv() {
   rm -f "$unfinished"
 }
 
+# --- SurrealDB 3, for the tests -----------------------------------------------------------------
+
+# Kept by what its lock says (tests/support/surrealdb3.py looks for it there), of any clone.
+surrealdb3=$root/tests/support/surrealdb3
+engine3=$cache/surrealdb3/$(sha256sum < "$surrealdb3/package-lock.json" | cut -c 1-16)
+
+make_engine3() {
+  need node nodejs
+  need npm npm
+  say "installing what tests/support/surrealdb3/package-lock.json names"
+  # Made beside and moved: killed at any moment, it is there in whole or not at all.
+  local fresh=$engine3.new.$$
+  mkdir -p "$fresh"
+  find "$cache/surrealdb3" -maxdepth 1 -name '*.new.*' -mmin +60 -exec rm -rf {} +
+  cp "$surrealdb3"/{package.json,package-lock.json,.npmrc} "$fresh"
+  (cd "$fresh" && npm ci --silent >&2) || { rm -rf "$fresh"; fail "the npm packages of SurrealDB 3 could not be installed: see the lines above"; }
+  # Of the eight systems that the package serves, this is one.
+  find "$fresh/node_modules/@surrealdb/node/dist" -name '*.node' ! -name '*linux-*-gnu*' -delete
+  mv -T "$fresh" "$engine3" 2>/dev/null || rm -rf "$fresh" # another clone was quicker
+}
+
+# --- MariaDB, for the tests ---------------------------------------------------------------------
+
+# The programs alone: mariadb-server would also start a service, for the whole machine.
+need_mariadb() {
+  # Debian keeps mariadbd where only root's PATH looks.
+  local PATH=$PATH:/usr/sbin:/usr/local/sbin version
+  # Another database server that is here already is not to be removed for it.
+  need mariadbd "--no-remove mariadb-server-core"
+  need my_print_defaults "--no-remove mariadb-client-core" # mariadb-install-db calls it
+  version=$(mariadbd --version | sed -n 's/.* \([0-9]*\.[0-9]*\)\..*MariaDB.*/\1/p')
+  [ "$(printf '%s\n' 10.11 "${version:-0}" | sort -V | head -n 1)" = 10.11 ] ||
+    fail "mariadbd ${version:-of this machine} is too old: install MariaDB 10.11 or later"
+}
+
 started=$SECONDS
 need redis-server redis-server
 redis_is_recent
@@ -152,3 +189,5 @@ if ! is_prepared; then
     say "ready after $((SECONDS - started)) s"
   fi
 fi
+if [ "${1-}" = tests ]; then need_mariadb; fi
+if [ "${1-}" = tests ] && [ ! -d "$engine3/node_modules" ]; then make_engine3; fi

@@ -1,11 +1,15 @@
 """The frames of the bridge, as `docs/bridge.md` describes them."""
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from hairem_core.hotplug.registry import AgentState
 from hairem_core.hotplug.report import Severity, Step
+from hairem_core.memory.dream.digest import Digest
+from hairem_core.memory.dream.parts import Reason
+from hairem_core.memory.dream.parts import Step as DreamStep
 from hairem_core.sdk.chat import ToolCall, ToolResult, ToolSpec
 from hairem_core.sdk.message import Timestamp
 from hairem_core.sdk.utterance import Device
@@ -101,6 +105,12 @@ class AgentsLogs(_Command):
     type: Literal["agents/logs"]
     agent_id: str
     lines: int = Field(default=100, ge=0, le=500, strict=True)
+
+
+class MemoryDream(_Command):
+    """Dream now, or follow the dream that is under way. It goes on if the client leaves."""
+
+    type: Literal["memory/dream"]
 
 
 class Unsubscribe(_Command):
@@ -279,11 +289,41 @@ class TurnCancelled(_Frame):
     kind: Literal["cancelled"] = "cancelled"
 
 
+class DreamProgressed(_Frame):
+    """How far a dream is."""
+
+    kind: Literal["dream_progress"] = "dream_progress"
+    dream_id: UUID
+    reason: Reason
+    step: DreamStep
+    fraction: float
+    done: int
+    total: int
+
+
+class DreamDone(_Frame):
+    """A dream was dreamt to its end."""
+
+    kind: Literal["dream_done"] = "dream_done"
+    digest: Digest
+    text: str
+
+
+class DreamFailed(_Frame):
+    """A dream broke off; the next one goes on where it was."""
+
+    kind: Literal["dream_failed"] = "dream_failed"
+    error: ErrorBody
+
+
 type AnyEvent = Annotated[
     AgentsSnapshot
     | AgentChanged
     | AgentRemoved
     | AgentLogLine
+    | DreamProgressed
+    | DreamDone
+    | DreamFailed
     | TurnDelta
     | TurnThinking
     | TurnToolCalls
@@ -307,6 +347,7 @@ type AnyCommand = Annotated[
     | AgentsSubscribe
     | AgentOrder
     | AgentsLogs
+    | MemoryDream
     | Unsubscribe
     | Converse
     | ToolResults

@@ -156,12 +156,17 @@ def _memory(config: SystemConfig) -> Finding:
 
 
 def _models(config: SystemConfig) -> list[Finding]:
-    chat = config.llm.chat
+    chat, embedding = config.llm.chat, config.llm.embedding
     if chat is None:
         to_do = "Set llm.chat.model in config/system.yaml, or HAIREM_CHAT_MODEL."
-        return [Finding("note", "language model", "none: the offline brain answers", to_do)]
-    names = [chat.model, *(each.model for each in chat.fallbacks)]
-    return [Finding("ok", "language model", ", then ".join(names))]
+        findings = [Finding("note", "language model", "none: the offline brain answers", to_do)]
+    else:
+        names = [chat.model, *(each.model for each in chat.fallbacks)]
+        findings = [Finding("ok", "language model", ", then ".join(names))]
+    if embedding is None:
+        to_do = "Set llm.embedding.model in config/system.yaml, or HAIREM_EMBEDDING_MODEL."
+        return [*findings, Finding("note", "embedding model", "none: recall is lexical", to_do)]
+    return [*findings, Finding("ok", "embedding model", embedding.model)]
 
 
 def _bundles(places: Places, config: SystemConfig) -> list[Finding]:

@@ -3,18 +3,21 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
 from hairem_core.errors import HairemError
 from hairem_core.hotplug.errors import AgentFailed
 from hairem_core.sdk.chat import ChatRequest, ToolCall
 from hairem_core.sdk.message import Address, MessageType, Metadata, Priority, Topic
+from hairem_core.sdk.recollection import MemoryKind
 
 LONGEST_CONTENT = 100_000
 """Characters of one message: more is no speech, and would cost clients their connection."""
 LARGEST_DATA = 256 * 1024
 """Bytes of a message's data, as JSON."""
+LONGEST_NOTE = 8_000
+"""Characters of one thing to remember."""
 LARGEST_STATE = 64 * 1024
 """Bytes of one state value, as JSON."""
 MOST_STATE_KEYS = 1_000
@@ -90,6 +93,30 @@ class Recall(_Arguments):
     limit: int | None = Field(default=None, ge=1, le=100)
     exclude: list[UUID] = Field(default_factory=list)
     shared: bool = False
+    kinds: list[MemoryKind] = Field(default_factory=list)
+    about: str | None = Field(default=None, max_length=256)
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    as_of: AwareDatetime | None = None
+    include_archived: bool = False
+
+
+class Remember(_Arguments):
+    """Of `memory.remember`."""
+
+    content: str = Field(max_length=LONGEST_NOTE, pattern=r"\S")
+    about: str | None = Field(default=None, max_length=256)
+    importance: float = Field(ge=0, le=1)
+    confidence: float = Field(ge=0, le=1)
+    shared: bool
+    pinned: bool
+    replaces: UUID | None
+
+
+class OneFragment(_Arguments):
+    """Of `memory.history` and `memory.forget`."""
+
+    fragment_id: UUID
 
 
 class Stream(_Arguments):

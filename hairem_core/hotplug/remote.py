@@ -3,6 +3,7 @@
 import copy
 import logging
 from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +16,7 @@ from hairem_core.sdk.chat import ChatRequest, Delta, ToolCall, ToolResult
 from hairem_core.sdk.context import AgentContext
 from hairem_core.sdk.errors import SecretMissing
 from hairem_core.sdk.message import Message, MessageType, Metadata, Priority, Topic
-from hairem_core.sdk.recollection import Recollection
+from hairem_core.sdk.recollection import MemoryKind, Recollection
 
 
 def create_context(
@@ -139,11 +140,57 @@ class _Memory:
         limit: int | None = None,
         exclude: Collection[UUID] = (),
         shared: bool = False,
+        kinds: Collection[MemoryKind] = (),
+        about: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        as_of: datetime | None = None,
+        include_archived: bool = False,
     ) -> list[Recollection]:
         found = await self._remote.call(
-            "memory.recall", query=query, limit=limit, exclude=list(exclude), shared=shared
+            "memory.recall",
+            query=query,
+            limit=limit,
+            exclude=list(exclude),
+            shared=shared,
+            kinds=list(kinds),
+            about=about,
+            since=since,
+            until=until,
+            as_of=as_of,
+            include_archived=include_archived,
         )
         return [Recollection.model_validate(each) for each in found]
+
+    async def remember(
+        self,
+        content: str,
+        *,
+        about: str | None = None,
+        importance: float = 0.7,
+        confidence: float = 1.0,
+        shared: bool = False,
+        pinned: bool = False,
+        replaces: UUID | None = None,
+    ) -> Recollection:
+        kept = await self._remote.call(
+            "memory.remember",
+            content=content,
+            about=about,
+            importance=importance,
+            confidence=confidence,
+            shared=shared,
+            pinned=pinned,
+            replaces=replaces,
+        )
+        return Recollection.model_validate(kept)
+
+    async def history(self, fragment_id: UUID) -> list[Recollection]:
+        found = await self._remote.call("memory.history", fragment_id=fragment_id)
+        return [Recollection.model_validate(each) for each in found]
+
+    async def forget(self, fragment_id: UUID) -> None:
+        await self._remote.call("memory.forget", fragment_id=fragment_id)
 
 
 class _Llm:

@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
@@ -15,6 +15,7 @@ from hairem_core.hotplug import _arguments as args
 from hairem_core.hotplug.bundle import MANIFEST_NAMES, Bundle, find_manifest
 from hairem_core.hotplug.errors import AgentFailed
 from hairem_core.hotplug.home_rules import ACT, READ, Refusal, decide, usable
+from hairem_core.hotplug.memory_calls import MEMORY_METHODS, Memory, MemoryCalls
 from hairem_core.hotplug.permissions import line_to_add
 from hairem_core.hotplug.rates import RateLimited, TokenBucket
 from hairem_core.hotplug.secrets import SecretStore, redact_request
@@ -22,7 +23,6 @@ from hairem_core.hotplug.topics import check_topic
 from hairem_core.sdk.chat import ChatRequest, Delta, ToolCall, ToolResult, ToolSpec
 from hairem_core.sdk.errors import PermissionDenied
 from hairem_core.sdk.message import CREW, Message, MessageType, Metadata, Priority, Topic
-from hairem_core.sdk.recollection import Recollection
 from hairem_core.sdk.utterance import Utterance
 
 _REMEMBERED_MESSAGES = 1024
@@ -37,42 +37,6 @@ class Models(Protocol):
 
     def stream(self, agent_id: str, request: ChatRequest) -> AsyncGenerator[Delta]:
         """Yield the answer of the model that serves this agent."""
-        ...
-
-
-class Memory(Protocol):
-    """The memory, as its store offers it."""
-
-    async def record(self, message: Message) -> bool:
-        """Keep a message; False if it was there already."""
-        ...
-
-    async def recent(
-        self, agent_id: str, *, conversation_id: str | None, limit: int
-    ) -> list[Recollection]:
-        """Return the last things said, oldest first."""
-        ...
-
-    async def recall(
-        self,
-        agent_id: str,
-        query: str,
-        *,
-        limit: int,
-        exclude: Collection[UUID] = (),
-        shared: bool = False,
-    ) -> list[Recollection]:
-        """Return what fits `query`, best first; `shared`, of what any agent heard or said."""
-        ...
-
-    async def get_state(self, agent_id: str, key: str) -> Any:
-        """Return what was set under `key`, else None."""
-        ...
-
-    async def set_state(
-        self, agent_id: str, key: str, value: Any, *, max_keys: int | None = None
-    ) -> None:
-        """Keep a JSON value under `key`, unless there are too many keys; None removes it."""
         ...
 
 
@@ -114,12 +78,14 @@ class AgentServices:
         self._models = models
         self._memory = memory
         self._home = home
-        self._limits = limits
         self._secrets = secrets
         self._rate = agent_limits.messages_per_second
         self._messages = TokenBucket(self._rate, _BURST_SECONDS * self._rate, clock)
         calls = _CALLS_PER_MESSAGE * self._rate
         self._calls = TokenBucket(calls, _BURST_SECONDS * calls, clock)
+        self._remembering = MemoryCalls(
+            bundle.agent_id, memory, limits, require=self._require, redact=secrets.redact
+        )
         self._received: OrderedDict[UUID, Message] = OrderedDict()
         self.answered: set[UUID] = set()
         """Messages under way that the agent has answered in whole."""
@@ -165,20 +131,10 @@ class AgentServices:
                     return await self._answer(args.Answer.model_validate(arguments))
                 case "visual.pose":
                     return await self._pose(args.Pose.model_validate(arguments), cause)
-                case "memory.recent":
-                    return await self._recent(args.Recent.model_validate(arguments))
-                case "memory.recall":
-                    return await self._recall(args.Recall.model_validate(arguments))
+                case str() if method in MEMORY_METHODS:
+                    return await self._remembering.call(method, arguments, self._asker(cause))
                 case "home.call_tools":
                     return await self._call_tools(args.CallTools.model_validate(arguments))
-                case "state.get":
-                    key = args.GetState.model_validate(arguments).key
-                    return await self._memory.get_state(self._agent_id, key)
-                case "state.set":
-                    state = args.SetState.model_validate(arguments)
-                    return await self._memory.set_state(
-                        self._agent_id, state.key, state.value, max_keys=args.MOST_STATE_KEYS
-                    )
         except ValidationError as err:
             raise args.wrong_arguments(method, err) from err
         raise AgentFailed(f"ctx has no {method!r}")
@@ -290,33 +246,18 @@ class AgentServices:
             and parent.header.msg_id not in self.answered
         )
 
+    def _asker(self, cause: UUID | None) -> str | None:
+        """Return the address of the person whose words the agent is handling."""
+        parent = self._received.get(cause) if cause is not None else None
+        if parent is None or parent.header.topic is not Topic.USER_UTTERANCE:
+            return None
+        return parent.header.sender
+
     def _parent(self, msg_id: UUID) -> Message:
         parent = self._received.get(msg_id)
         if parent is None:
             raise AgentFailed(f"{self._agent_id} did not receive a message {msg_id}")
         return parent
-
-    async def _recent(self, wanted: args.Recent) -> list[Recollection]:
-        limit = self._limits.recent_turns if wanted.limit is None else wanted.limit
-        if limit == 0:
-            return []
-        return await self._memory.recent(
-            self._agent_id, conversation_id=wanted.conversation_id, limit=limit
-        )
-
-    async def _recall(self, wanted: args.Recall) -> list[Recollection]:
-        if wanted.shared:
-            self._require("memory.shared")
-        limit = self._limits.recall_results if wanted.limit is None else wanted.limit
-        if limit == 0:
-            return []
-        return await self._memory.recall(
-            self._agent_id,
-            wanted.query,
-            limit=limit,
-            exclude=wanted.exclude,
-            shared=wanted.shared,
-        )
 
     async def _call_tools(self, wanted: args.CallTools) -> list[ToolResult]:
         turn = self._parent(wanted.parent_id)

@@ -103,10 +103,11 @@ class LiteLlm:
     def warm_up_embedding(self, model: str) -> None:
         """Pay the costs of a first embedding without making one."""
         try:
-            self._litellm.embedding(model=model, input=["-"], mock_response=[1.0])
-            if _provider(model) == "ollama":
+            self._litellm.embedding(model=_embedding_name(model), input=["-"], mock_response=[1.0])
+            if _provider(model) in ("ollama", "ollama_chat"):
                 # Made when first asked for, with some 80 modules, in the middle of the event loop.
                 _ = self._litellm.module_level_aclient
+                self._litellm.token_counter(model=model, text="-")
         except self.errors:
             return
 
@@ -124,11 +125,8 @@ class LiteLlm:
             options |= {"dimensions": target.dimensions, "allowed_openai_params": ["dimensions"]}
         if as_base64:
             options["encoding_format"] = "base64"
-        model = target.model
-        if _provider(model) == "ollama_chat":
-            model = f"ollama/{model.partition('/')[2]}"
         response = await self._litellm.aembedding(
-            model=model,
+            model=_embedding_name(target.model),
             input=list(texts),
             timeout=timeout,
             max_retries=0,
@@ -204,8 +202,6 @@ class LiteLlm:
     async def close(self) -> None:
         """Close the HTTP clients that LiteLLM keeps."""
         await self._litellm.close_litellm_async_clients()
-        # One of them is in a global as well, which would be used again though it is closed.
-        vars(self._litellm).pop("module_level_aclient", None)
         self._litellm.in_memory_llm_clients_cache.flush_cache()
 
     def _address(self, target: ModelAddress) -> dict[str, Any]:
@@ -323,6 +319,11 @@ def speaks_openai(target: ModelAddress) -> bool:
 
 def _provider(model: str) -> str:
     return model.partition("/")[0]
+
+
+def _embedding_name(model: str) -> str:
+    """Return a model's name for embeddings: LiteLLM has two names for Ollama, by what is asked."""
+    return f"ollama/{model.partition('/')[2]}" if _provider(model) == "ollama_chat" else model
 
 
 def _chain(err: BaseException) -> list[BaseException]:

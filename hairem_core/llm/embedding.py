@@ -30,6 +30,10 @@ be refused, and all that came with it in one request.
 """
 _EMPTY = "-"
 """Stands for a text without a word, which providers refuse."""
+_NO_KEY_TO_OLLAMA = (
+    "LiteLLM sends no key to Ollama for embeddings. Through a proxy that wants one, use Ollama's "
+    "other protocol: openai/<model>, with an api_base that ends in /v1."
+)
 _SPARE = 5.0
 """Seconds that LiteLLM's own timeout is longer than ours, so that ours is the one that speaks."""
 
@@ -84,6 +88,8 @@ class ModelEmbedder:
             )
         if not texts:
             return []
+        end = asyncio.get_running_loop().time() + timeout
+        client = await self._loaded(config, end)
         self._usage.requests += 1
         if not self._breaker.allow():
             self._usage.failures += 1
@@ -95,7 +101,8 @@ class ModelEmbedder:
             )
         told = False
         try:
-            vectors = await self._in_time(config, [self._clean(text) for text in texts], timeout)
+            clean = [self._clean(text) for text in texts]
+            vectors = await self._in_time(client, config, clean, end, timeout)
             self._breaker.succeeded()
             self._last_error = None
             told = True
@@ -142,15 +149,31 @@ class ModelEmbedder:
     def _clean(self, text: str) -> str:
         # Before the cut, which could leave half of a secret that nobody knows again.
         text = self._redact(text) if self._redact else text
-        return text[:_LONGEST] if text.strip() else _EMPTY
+        return text.strip()[:_LONGEST] or _EMPTY
+
+    async def _loaded(self, config: EmbeddingConfig, end: float) -> _litellm.LiteLlm:
+        try:
+            async with asyncio.timeout_at(end):
+                return await self._load()
+        except TimeoutError as err:
+            # No fault of the server's: its breaker hears nothing of it.
+            raise ModelTimeoutError(
+                "LiteLLM is still loading",
+                where=config.model,
+                hint="Ask again in some seconds.",
+            ) from err
 
     async def _in_time(
-        self, config: EmbeddingConfig, texts: list[str], timeout: float
+        self,
+        client: _litellm.LiteLlm,
+        config: EmbeddingConfig,
+        texts: list[str],
+        end: float,
+        timeout: float,
     ) -> list[bytes]:
         found: list[bytes] = []
         try:
-            async with asyncio.timeout(timeout):
-                client = await self._load()
+            async with asyncio.timeout_at(end):
                 for start in range(0, len(texts), config.batch):
                     batch = texts[start : start + config.batch]
                     found += await self._batch(client, config, batch, timeout + _SPARE)
@@ -168,16 +191,10 @@ class ModelEmbedder:
         """Return the vectors of what goes into one request."""
         try:
             embedded = await self._ask(client, config, texts, timeout)
-        except TimeoutError:
-            # Ours: a server's own arrives as an error of LiteLLM's.
-            raise
         except client.errors as err:
             failure, cause = client.translate(err, config, role="embedding")
             if isinstance(failure, ModelRefusedError) and _keyless(config):
-                failure.hint = (
-                    "LiteLLM sends no key to Ollama for embeddings. Through a proxy that wants one, "
-                    "use Ollama's other protocol: openai/<model>, with an api_base that ends in /v1."
-                )
+                failure.hint = _NO_KEY_TO_OLLAMA
             raise failure from cause
         self._usage.prompt_tokens += embedded.prompt_tokens
         rows = _in_order(embedded, len(texts), config.model)
@@ -256,7 +273,8 @@ def _vector(row: Any, where: str) -> NDArray[np.float32]:
         raise _rubbish("a vector is zero", where)
     # By its largest number first: the squares of very large or small ones do not fit.
     scaled = (values / peak).astype(np.float32)
-    return scaled / np.linalg.norm(scaled)
+    unit: NDArray[np.float32] = scaled / np.linalg.norm(scaled)
+    return unit
 
 
 def _rubbish(what: str, where: str) -> ModelRubbishError:

@@ -7,21 +7,28 @@ from surrealdb import RecordID
 
 from hairem_core.memory.database import Database, Statement
 from hairem_core.memory.writer import Change, Head, Writer
+from hairem_core.sdk.identity import agent_uuid
+
+type Identify = Callable[[str], UUID | None]
+"""Returns the UUID of an agent, given its id; None where the agent is not known."""
 
 
 class AgentNames:
     """Tells UUIDs by ids and ids by UUIDs."""
 
-    def __init__(self, writer: Writer, identify: Callable[[str], UUID]) -> None:
-        self._writer = writer
+    def __init__(self, writer: Writer, identify: Identify) -> None:
         self._identify = identify
         self._names: dict[UUID, str] = {}
         self._unsaved: set[UUID] = set()
         writer.prepare(self._save)
 
     def identify(self, agent_id: str) -> UUID:
-        """Return an agent's UUID, and remember its id."""
-        agent = self._identify(agent_id)
+        """Return an agent's UUID, and remember its id.
+
+        That of its manifest where the agent is known; else the one that it had here last.
+        """
+        known = (agent for agent, name in self._names.items() if name == agent_id)
+        agent = self._identify(agent_id) or next(known, None) or agent_uuid(agent_id)
         if self._names.get(agent) != agent_id:
             self._names[agent] = agent_id
             self._unsaved.add(agent)

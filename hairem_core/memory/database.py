@@ -6,13 +6,13 @@ hides the errors of the others, and the embedded engine lets two processes open 
 """
 
 import asyncio
-import fcntl
 import logging
 import os
 import re
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +22,15 @@ import surrealdb
 from websockets.exceptions import WebSocketException
 
 from hairem_core.memory.errors import ConnectionLost, MemoryUnavailable, TransactionFailed
+from hairem_core.memory.folder import (
+    FRESH,
+    OLD,
+    Gate,
+    beside,
+    exchange,
+    lock_folder,
+    unlock_folder,
+)
 from hairem_core.memory.schema.steps import Step, schema_steps
 
 _LOGGER = logging.getLogger(__name__)
@@ -33,6 +42,8 @@ RECONNECT_SECONDS = 10.0
 """How long a question waits for a server that went away."""
 _PATIENCE = 30.0
 """Seconds after which a server that says nothing counts as gone: the SDK would wait for ever."""
+_CLOSING_SECONDS = 10.0
+"""How long a server gets to say goodbye."""
 _RETRIES = 8
 """Attempts at a write that another one got in the way of."""
 _BYSTANDER = re.compile(r"due to a (?:failed|cancelled) transaction")
@@ -66,6 +77,8 @@ class Database:
         # The embedded engine is in this process: it cannot be away, only busy.
         self._patience = _PATIENCE if self._is_remote else None
         self._reconnecting = asyncio.Lock()
+        self._dropping: set[asyncio.Task[None]] = set()
+        self._gate = Gate()
         self.schema_version = 0
         self.reconnects = 0
         """How often the server was connected to again."""
@@ -90,11 +103,11 @@ class Database:
                 hint="Use surrealkv://<folder>, ws://<host>:<port> or wss://<host>:<port>.",
             )
         where = _shown(url)
-        lock = _lock(Path(url.removeprefix(EMBEDDED))) if scheme == "surrealkv" else None
+        lock = lock_folder(Path(url.removeprefix(EMBEDDED))) if scheme == "surrealkv" else None
         try:
             self = cls(url, await _connect(url, where), where=where, lock=lock)
         except BaseException:
-            _unlock(lock)
+            unlock_folder(lock)
             raise
         try:
             await self._apply(schema_steps() if steps is None else steps)
@@ -103,14 +116,22 @@ class Database:
             raise
         return self
 
+    @property
+    def folder(self) -> Path | None:
+        """Where the embedded engine keeps it; None for a server."""
+        return None if self._is_remote else Path(self._url.removeprefix(EMBEDDED))
+
     async def query(self, statement: str, variables: dict[str, Any] | None = None) -> Any:
         """Return the result of one reading statement."""
+        async with self._gate.passing():
+            return await self._query(statement, variables)
+
+    async def _query(self, statement: str, variables: dict[str, Any] | None) -> Any:
         until = time.monotonic() + RECONNECT_SECONDS
         while True:
             connection = self._connection
             try:
-                async with asyncio.timeout(self._patience):
-                    return await connection.query(statement, variables or {})
+                return await self._ask(connection.query(statement, variables or {}))
             except _ERRORS as err:
                 await self._reconnect(connection, err, until)
 
@@ -122,7 +143,8 @@ class Database:
         """
         script, variables = _script(statements)
         for attempt in range(_RETRIES):
-            failure = await self._attempt(script, variables)
+            async with self._gate.passing():
+                failure = await self._attempt(script, variables)
             if failure is None:
                 return
             if "conflict" not in failure or attempt == _RETRIES - 1:
@@ -133,8 +155,7 @@ class Database:
         """Return what went wrong in a transaction, in the engine's words."""
         connection = self._connection
         try:
-            async with asyncio.timeout(self._patience):
-                response = await connection.query_raw(script, variables)
+            response = await self._ask(connection.query_raw(script, variables))
         except _ERRORS as err:
             if not self._is_remote or not _is_lost(err):
                 raise self._unavailable(err) from err
@@ -147,33 +168,57 @@ class Database:
         told = [each for each in failed if not _BYSTANDER.search(each)] or failed
         return told[0] if told else None
 
+    async def _ask[T](self, call: Coroutine[Any, Any, T]) -> T:
+        """Return the answer to a call of the SDK. Raises what it raises, and TimeoutError.
+
+        It is not cancelled together with its caller: an answer that comes right then makes the SDK
+        stop listening to all others.
+        """
+        asked = asyncio.ensure_future(call)
+        asked.add_done_callback(_retrieved)
+        await asyncio.wait([asked], timeout=self._patience)
+        if not asked.done():
+            asked.cancel()
+            raise TimeoutError(f"no answer within {self._patience:g} s")
+        return asked.result()
+
     async def replace(self, make: Callable[[Path], Awaitable[None]]) -> None:
         """Put another store in the place of this embedded one: the one that `make` fills.
 
-        `make` is given a folder that does not exist yet, beside this store's. Killed at any moment,
-        one of the two is there in whole. Nothing may be asked of this database meanwhile but by
-        `make`. Raises ValueError on a server, MemoryUnavailable, and what `make` raises.
+        `make` is given a folder that does not exist yet, beside this store's, and may ask this
+        database. Killed at any moment, one of the two is there in whole. What is written after
+        `make` has read it would be lost, so nothing may be written meanwhile; who reads waits for a
+        moment. Raises ValueError on a server, MemoryUnavailable, and what `make` raises.
         """
-        if self._is_remote:
+        folder = self.folder
+        if folder is None:
             raise ValueError("a server's store is not ours to replace")
-        folder = Path(self._url.removeprefix(EMBEDDED))
-        fresh, old = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
+        fresh, old = beside(folder, FRESH), beside(folder, OLD)
         for leftover in (fresh, old):
             await asyncio.to_thread(shutil.rmtree, leftover, ignore_errors=True)
         await make(fresh)
-        await self._connection.close()
-        await asyncio.to_thread(_exchange, folder, fresh, old)
-        self._connection = await _connect(self._url, self._where)
+        async with self._gate.closed():
+            await self._connection.close()
+            await asyncio.to_thread(exchange, folder, fresh, old)
+            try:
+                self._connection = await _connect(self._url, self._where)
+            except MemoryUnavailable:
+                await asyncio.to_thread(exchange, folder, old, fresh)
+                self._connection = await _connect(self._url, self._where)
+                raise
         await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
 
     async def close(self) -> None:
         """Close the database and let others open it."""
+        for each in self._dropping:
+            each.cancel()
         try:
-            await self._connection.close()
+            async with asyncio.timeout(_CLOSING_SECONDS):
+                await self._connection.close()
         except _ERRORS as err:
-            _LOGGER.warning("%s: closing failed: %s", self._where, err)
+            _LOGGER.warning("%s: closing failed: %s", self._where, _says(err))
         finally:
-            _unlock(self._lock)
+            unlock_folder(self._lock)
             self._lock = None
 
     async def _reconnect(self, connection: Any, err: Exception, until: float) -> None:
@@ -196,6 +241,9 @@ class Database:
                     pause = min(1.0, pause * 2)
                 else:
                     self.reconnects += 1
+                    dropping = asyncio.create_task(_drop(connection), name="memory connection")
+                    self._dropping.add(dropping)
+                    dropping.add_done_callback(self._dropping.discard)
                     return
 
     async def _apply(self, steps: Sequence[Step]) -> None:
@@ -286,9 +334,15 @@ async def _connect(url: str, where: str) -> Any:
     return connection
 
 
-def _exchange(folder: Path, fresh: Path, old: Path) -> None:
-    folder.rename(old)
-    fresh.rename(folder)
+async def _drop(connection: Any) -> None:
+    """Close a connection that is of no more use."""
+    with suppress(*_ERRORS):
+        await connection.close()
+
+
+def _retrieved(asked: asyncio.Future[Any]) -> None:
+    if not asked.cancelled():
+        asked.exception()
 
 
 def _says(err: object) -> str:
@@ -306,44 +360,3 @@ def _shown(url: str) -> str:
         return url.removeprefix(EMBEDDED)
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
-def _lock(folder: Path) -> int:
-    """Return an open descriptor that holds the folder's lock, until it is closed.
-
-    The lock file lies beside the folder, whose inside is the engine's own.
-    """
-    path = folder.with_name(f"{folder.name}.lock")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as err:
-        raise MemoryUnavailable(
-            f"cannot be written: {err.strerror or err}",
-            where=str(folder),
-            hint="Choose a folder that this user may write, or change its owner.",
-        ) from err
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(13, "Permission denied")
-    except BlockingIOError as err:
-        os.close(descriptor)
-        raise MemoryUnavailable(
-            "is in use by another process",
-            where=str(folder),
-            hint="Stop the other H-Core, or give this one another data folder.",
-        ) from err
-    except OSError as err:
-        os.close(descriptor)
-        raise MemoryUnavailable(
-            f"cannot be used: {err.strerror or err}",
-            where=str(folder),
-            hint="Choose a folder on a local disk that this user may write.",
-        ) from err
-    return descriptor
-
-
-def _unlock(descriptor: int | None) -> None:
-    if descriptor is not None:
-        os.close(descriptor)

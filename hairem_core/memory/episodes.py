@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from hairem_core.memory.fragment import Fragment, fragment_id
+from hairem_core.memory.interpret.entities import entities_of
 from hairem_core.memory.interpret.triage import importance_of
 from hairem_core.memory.language import words_of
 from hairem_core.memory.rows import storable
@@ -63,6 +64,7 @@ class EpisodeMaker:
             speaker_name=row.get("speaker_name"),
             language=storable(data.get("language")),
             conversation_id=row.get("conversation_id"),
+            about=(row["sender"], *(each.key for each in entities_of(row["content"]))),
             importance=importance_of(row["content"], by_agent=by_agent),
             confidence=row.get("confidence") or 1.0,
             last_used=at,

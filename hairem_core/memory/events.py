@@ -79,11 +79,11 @@ class EventLog:
     async def known(self, msg_ids: Sequence[UUID]) -> list[UUID]:
         """Return those that are recorded already. Raises MemoryUnavailable."""
         found = await self._database.query(
-            "SELECT VALUE record::id(id) FROM $ids",
+            "SELECT VALUE id FROM $ids",
             {"ids": [RecordID("raw_event", each) for each in msg_ids]},
         )
         # Engine 3 answers None for what is not there.
-        return [each for each in found if each is not None]
+        return [each.id for each in found if each is not None]
 
     def appended(self, head: Head, rows: Sequence[dict[str, Any]]) -> Change | None:
         """Return the change that appends rows that are new, with their episodes."""

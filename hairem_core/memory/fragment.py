@@ -68,6 +68,11 @@ class Fragment:
         """Whether it still holds."""
         return self.valid_to is None
 
+    def held_at(self, moment: datetime) -> bool:
+        """Return whether it held at a moment."""
+        ended = self.valid_to is not None and self.valid_to <= moment
+        return self.valid_from <= moment and not ended
+
     def closed(self, at: datetime, replaced_by: UUID | None) -> Fragment:
         """Return it as it is once it no longer holds."""
         return replace(self, valid_to=max(at, self.valid_from), replaced_by=replaced_by)

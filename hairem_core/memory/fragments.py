@@ -79,11 +79,11 @@ class FragmentStore:
     async def existing(self, ids: Sequence[UUID]) -> set[UUID]:
         """Return which of the ids are those of stored fragments. Raises MemoryUnavailable."""
         found = await self._database.query(
-            "SELECT VALUE record::id(id) FROM $ids",
+            "SELECT VALUE id FROM $ids",
             {"ids": [RecordID("fragment", each) for each in ids]},
         )
         # Engine 3 answers None for what is not there.
-        return {each for each in found if each is not None}
+        return {each.id for each in found if each is not None}
 
     async def current(self, agent: UUID, subject: str, slot: str | None = None) -> list[Fragment]:
         """Return the valid facts of an agent's about a subject. Raises MemoryUnavailable."""
@@ -150,6 +150,14 @@ class FragmentStore:
                 f"fragment {old.id} cannot be replaced: {what}",
                 hint="Look at its history, and replace the one that holds.",
             )
+
+    async def remove(self, fragment_id: UUID, scope: Scope) -> None:
+        """Let go of a fragment. Raises UnknownFragment, MemoryUnavailable."""
+
+        async def build(head: Head) -> Change:
+            return Change(removed=[await self.get(fragment_id, scope)])
+
+        await self._writer.commit(build)
 
     async def note_use(self, uses: dict[UUID, datetime]) -> None:
         """Note that fragments were of use, and when. Raises MemoryUnavailable."""

@@ -11,14 +11,17 @@ from uuid import UUID, uuid7
 from surrealdb import RecordID
 
 from hairem_core.errors import HairemError
-from hairem_core.memory.agents import AgentNames
+from hairem_core.memory.agents import AgentNames, Identify
+from hairem_core.memory.cold import ColdRecall, merged
 from hairem_core.memory.database import Database, Statement
 from hairem_core.memory.embedding import Embedder, EmbeddingQueue, as_vector
-from hairem_core.memory.episodes import EpisodeMaker, Identify
+from hairem_core.memory.episodes import EpisodeMaker
 from hairem_core.memory.errors import StateFull
 from hairem_core.memory.events import EventLog
 from hairem_core.memory.fragment import Fragment, Kind
 from hairem_core.memory.fragments import FragmentStore
+from hairem_core.memory.interpret.entities import entity_key
+from hairem_core.memory.interpret.text import plain
 from hairem_core.memory.recall.index import RecallIndex
 from hairem_core.memory.recall.ranking import Hit, Question, impersonal
 from hairem_core.memory.recent import RecentTurns
@@ -26,7 +29,6 @@ from hairem_core.memory.rows import recollection, storable
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.usage import UseCounter
 from hairem_core.memory.writer import Change, Head, Writer
-from hairem_core.sdk.identity import agent_uuid
 from hairem_core.sdk.message import Message, now
 from hairem_core.sdk.recollection import Recollection
 
@@ -71,6 +73,8 @@ class MemoryStore:
         self.embedder: Embedder = embedder or _NoEmbedder()
         self.index: RecallIndex
         self.embeddings: EmbeddingQueue
+        self.cold: ColdRecall | None = None
+        """Where archived fragments are found; None where there is no archive."""
         self._engine = database.url.partition("://")[0]
         self._recent = RecentTurns()
         self._uses = UseCounter(self.fragments)
@@ -84,15 +88,15 @@ class MemoryStore:
         url: str,
         *,
         index_folder: Path | None = None,
-        identify: Identify = agent_uuid,
+        identify: Identify = lambda _: None,
         embedder: Embedder | None = None,
         clock: Callable[[], datetime] = now,
     ) -> Self:
         """Return the store at `surrealkv://<path>`, `ws://…` or `wss://…`, ready to recall.
 
-        The recall index is kept in `index_folder`, with None in memory. `identify` tells an
-        agent's UUID. Raises MemoryUnavailable: folder in use, not writable or damaged, or server
-        away.
+        The recall index is kept in `index_folder`, with None in memory. `identify` tells the UUID
+        of an agent that is there. Raises MemoryUnavailable: folder in use, not writable or damaged,
+        or server away.
         """
         database = await Database.open(url)
         try:
@@ -161,6 +165,7 @@ class MemoryStore:
         since: datetime | None = None,
         until: datetime | None = None,
         as_of: datetime | None = None,
+        include_archived: bool = False,
         is_use: bool = False,
     ) -> list[Recollection]:
         """Return what fits `query` of what an agent holds, best first, each with why it came.
@@ -178,25 +183,34 @@ class MemoryStore:
             limit=limit,
             asker=asker,
             kinds=tuple(kinds),
-            about=about,
+            about=self._keys(about, scope),
             since=since,
             until=until,
             as_of=as_of,
         )
         found = await self.search(scope, question, exclude=exclude)
+        archived: set[UUID] = set()
+        if include_archived and self.cold is not None:
+            cold = await self.search_archive(scope, question)
+            archived = {each.id for _, each in cold} - {each.id for _, each in found}
+            found = merged(found, cold, limit)
         if is_use:
-            self._uses.note((fragment.id for _, fragment in found), self.clock())
-            self.episodes.note_recall(
-                self.names.identify(agent_id), (fragment.content for _, fragment in found)
-            )
+            self._note_use(self.names.identify(agent_id), [each for _, each in found], archived)
         return [
-            recollection(fragment, agent_id, score=hit.score, why=hit.why)
+            recollection(
+                fragment,
+                agent_id,
+                score=hit.score,
+                why=hit.why,
+                is_archived=fragment.id in archived,
+            )
             for hit, fragment in found
         ]
 
     async def question(self, text: str, scope: Scope, *, limit: int, **filters: Any) -> Question:
         """Return a question with its embedding, as far as there is one in time."""
-        vector, asked = None, impersonal(text, self.index.names(scope))
+        names = [name for _, name in self.index.speakers(scope)]
+        vector, asked = None, impersonal(text, names)
         if limit > 0 and self.embedder.model is not None and text.strip():
             try:
                 (packed,) = await self.embedder.embed([asked], timeout=_EMBED_SECONDS)
@@ -219,41 +233,50 @@ class MemoryStore:
         found = await self.fragments.fetch([hit.fragment_id for hit in hits], scope)
         return [(hit, found[hit.fragment_id]) for hit in hits if hit.fragment_id in found]
 
+    async def search_archive(self, scope: Scope, question: Question) -> list[tuple[Hit, Fragment]]:
+        """Return archived fragments that fit, best first; none while the archive is away."""
+        if self.cold is None:
+            return []
+        try:
+            return await self.cold.search(
+                scope, question, model=self.embedder.model, now=self.clock()
+            )
+        except HairemError as err:
+            _LOGGER.warning("Nothing is recalled from the archive: %s", err)
+            return []
+
     async def remember(
         self,
         agent_id: str,
         content: str,
         *,
-        kind: Kind = "note",
-        subject: str | None = None,
+        about: str | None = None,
         importance: float = 0.7,
         confidence: float = 1.0,
         shared: bool = False,
         pinned: bool = False,
         replaces: UUID | None = None,
-        derived_from: Collection[UUID] = (),
     ) -> Recollection:
         """Keep something that an agent chose to remember, and return it.
 
         `replaces` names the fragment in whose place it comes. Raises UnknownFragment,
         MemoryRefused, MemoryUnavailable.
         """
-        at = self.clock()
+        at, key = self.clock(), _key(storable(about)) if about else None
         fragment = Fragment(
             id=uuid7(),
             agent=self.names.identify(agent_id),
-            kind=kind,
+            kind="note",
             content=storable(content) or "",
             at=at,
             visibility="shared" if shared else "private",
-            subject=storable(subject),
-            about=(subject,) if subject else (),
+            subject=key,
+            about=(key,) if key else (),
             importance=importance,
             confidence=confidence,
             pinned=pinned,
             last_used=at,
             valid_from=at,
-            derived_from=tuple(derived_from),
         )
         return recollection(await self.fragments.add(fragment, replaces=replaces), agent_id)
 
@@ -265,6 +288,10 @@ class MemoryStore:
         scope = Scope(agent=self.names.identify(agent_id))
         chain = await self.fragments.history(fragment_id, scope)
         return [recollection(each, agent_id) for each in chain]
+
+    async def drop(self, agent_id: str, fragment_id: UUID) -> None:
+        """Let go of a fragment of an agent's. Raises UnknownFragment, MemoryUnavailable."""
+        await self.fragments.remove(fragment_id, Scope(agent=self.names.identify(agent_id)))
 
     async def get_state(self, agent_id: str, key: str) -> Any:
         """Return what an agent keeps under a key, or None. Raises MemoryUnavailable."""
@@ -329,6 +356,22 @@ class MemoryStore:
         await self.index.close()
         await self.database.close()
 
+    def _note_use(self, agent: UUID, found: list[Fragment], archived: set[UUID]) -> None:
+        self._uses.note((each.id for each in found if each.id not in archived), self.clock())
+        self.episodes.note_recall(agent, (each.content for each in found))
+        if self.cold is not None:
+            self.cold.restore([each.id for each in found if each.id in archived])
+
+    def _keys(self, about: str | None, scope: Scope) -> tuple[str, ...]:
+        """Return the keys of all whom a name, or a key, may mean."""
+        if about is None:
+            return ()
+        if ":" in about:
+            return (about,)
+        wanted = plain(about).strip()
+        people = (who for who, name in self.index.speakers(scope) if plain(name) == wanted)
+        return (*people, entity_key(about), entity_key(about, "thing"))
+
     def _committed(self, change: Change, head: Head) -> None:
         for row in change.events:
             if row["speech"]:
@@ -390,3 +433,8 @@ class MemoryStore:
             )
             self._state_keys[agent_id] = set(keys)
         return self._state_keys[agent_id]
+
+
+def _key(about: str | None) -> str | None:
+    """Return the key of whom or what something is about: as it is, or made of a name."""
+    return about if about is None or ":" in about else entity_key(about)

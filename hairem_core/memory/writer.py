@@ -106,6 +106,10 @@ class Writer:
         """Have `observer` called right after each commit."""
         self._observers.append(observer)
 
+    def unobserve(self, observer: Observer) -> None:
+        """Have it called no more."""
+        self._observers.remove(observer)
+
     def prepare(self, preparer: Observer) -> None:
         """Have `preparer` called right before each commit: it may add to the change."""
         self._preparers.append(preparer)

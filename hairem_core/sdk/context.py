@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
@@ -11,7 +12,7 @@ from uuid import UUID
 from hairem_core.sdk.chat import ChatRequest, Delta, ToolCall, ToolResult
 from hairem_core.sdk.message import Message, MessageType, Metadata, Priority, Topic
 from hairem_core.sdk.persona import Persona
-from hairem_core.sdk.recollection import Recollection
+from hairem_core.sdk.recollection import MemoryKind, Recollection
 
 
 class BusAccess(Protocol):
@@ -47,7 +48,7 @@ class BusAccess(Protocol):
 
 
 class MemoryAccess(Protocol):
-    """What this agent heard and said."""
+    """What this agent heard and said, and what it makes of it."""
 
     async def recent(
         self, *, conversation_id: str | None = None, limit: int | None = None
@@ -62,11 +63,53 @@ class MemoryAccess(Protocol):
         limit: int | None = None,
         exclude: Collection[UUID] = (),
         shared: bool = False,
+        kinds: Collection[MemoryKind] = (),
+        about: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        as_of: datetime | None = None,
+        include_archived: bool = False,
     ) -> list[Recollection]:
-        """Return what fits `query`, best first.
+        """Return what fits `query` of what this agent holds to be so, best first, and why it came.
 
-        With `shared` also what others of the crew heard and said: permission `memory.shared`.
-        Raises PermissionDenied.
+        `exclude` leaves out what comes from these messages, by their `msg_id`s; `kinds`, `about`
+        (whom or what it is about), `since` and `until` limit it. `as_of` asks what was held at that
+        time; `include_archived` looks in the cold archive too, which takes longer. With `shared`
+        also what others of the crew share: permission `memory.shared`. Raises PermissionDenied.
+        """
+        ...
+
+    async def remember(
+        self,
+        content: str,
+        *,
+        about: str | None = None,
+        importance: float = 0.7,
+        confidence: float = 1.0,
+        shared: bool = False,
+        pinned: bool = False,
+        replaces: UUID | None = None,
+    ) -> Recollection:
+        """Keep something, and return it. What was said to this agent is kept without being asked.
+
+        `importance` and `confidence` are from 0 to 1; what matters fades more slowly, what is
+        `pinned` not at all. `shared` lets others of the crew recall it: permission `memory.shared`.
+        `replaces` names the fragment that holds no more. Raises PermissionDenied, and RemoteError
+        `unknown_fragment` or `memory_refused`.
+        """
+        ...
+
+    async def history(self, fragment_id: UUID) -> list[Recollection]:
+        """Return what replaced what, the oldest first, of the chain that a fragment is part of.
+
+        Raises RemoteError `unknown_fragment`.
+        """
+        ...
+
+    async def forget(self, fragment_id: UUID) -> None:
+        """Let go of a fragment of this agent's own. What happened stays in the log of the house.
+
+        Raises RemoteError `unknown_fragment`.
         """
         ...
 

@@ -158,9 +158,10 @@ def _as_message(result: ToolResult) -> ChatMessage:
 
 def _as_line(each: Recollection) -> str:
     local: datetime = each.at.astimezone()
-    kind, _, name = each.speaker.partition(":")
+    kind, _, name = (each.speaker or "").partition(":")
     # A person's id says nothing to a model, and would be spoken.
     if kind == "user":
         name = (each.speaker_name or "").replace(":", " ")
     who = f"{kind} {name}".rstrip()
-    return f"- {local:%Y-%m-%d %H:%M} {who}: {' '.join(each.content.split())}"
+    said = f"{who}: " if who else ""
+    return f"- {local:%Y-%m-%d %H:%M} {said}{' '.join(each.content.split())}"

@@ -294,7 +294,7 @@ async def test_secrets_are_nowhere_but_where_they_belong(
         seen["its log"] = "\n".join(line.text for line in core.control.log("leaky").lines(500))
         seen["registry"] = repr(core.registry.records())
         seen["redis"] = await _everything_in_redis(core)
-        seen["memory"] = repr(await core.memory._database.query("SELECT * FROM raw_event")) + repr(
+        seen["memory"] = repr(await core.memory.database.query("SELECT * FROM raw_event")) + repr(
             await core.memory.recent("leaky", conversation_id=None, limit=100)
         )
         seen["what the neighbour sees"] = others.model_dump_json()

@@ -114,12 +114,89 @@ async def test_shared_memory_needs_its_permission(make: Maker) -> None:
         content="The key is under the flowerpot",
     )
     await services.memory.record(other)
+    told = "The key of the shed is under the flowerpot"
+    await services.memory.remember("electra", told, shared=True)
     assert await services.call("memory.recall", query="key flowerpot") == []
     with pytest.raises(PermissionDenied, match=r"Add `- memory\.shared` under `permissions:`"):
         await services.call("memory.recall", query="key", shared=True)
     services = await make("[memory.shared]")
     (found,) = await services.call("memory.recall", query="key flowerpot", shared=True)
-    assert found.content == other.payload.content
+    # What was said to another is still the other's own.
+    assert found.content == told
+
+
+async def test_an_agent_keeps_replaces_and_lets_go(make: Maker) -> None:
+    services = await make("[memory.shared]")
+    keep: dict[str, Any] = {"about": "Gaspard", "importance": 0.9, "confidence": 0.8}
+    keep |= {"shared": False, "pinned": True, "replaces": None}
+    first = await services.call("memory.remember", content="Gaspard eats fish", **keep)
+    keep |= {"replaces": str(first.fragment_id)}
+    second = await services.call("memory.remember", content="Gaspard eats no fish", **keep)
+
+    (found,) = await services.call("memory.recall", query="What does Gaspard eat?")
+    assert found.fragment_id == second.fragment_id
+    assert (found.importance, found.confidence, found.kind) == (0.9, 0.8, "note")
+    asked = {"query": "fish", "as_of": first.valid_from.isoformat(), "about": "Gaspard"}
+    (before,) = await services.call("memory.recall", **asked)
+    assert before.fragment_id == first.fragment_id
+    chain = await services.call("memory.history", fragment_id=str(first.fragment_id))
+    assert [each.content for each in chain] == ["Gaspard eats fish", "Gaspard eats no fish"]
+
+    await services.call("memory.forget", fragment_id=str(second.fragment_id))
+    assert await services.call("memory.recall", query="What does Gaspard eat?") == []
+    with pytest.raises(HairemError, match="no fragment"):
+        await services.call("memory.forget", fragment_id=str(second.fragment_id))
+
+
+async def test_another_agents_fragments_cannot_be_touched(make: Maker) -> None:
+    services = await make("[memory.shared]")
+    theirs = await services.memory.remember("electra", "The alarm is at the neighbours'")
+    for method in ("memory.forget", "memory.history"):
+        with pytest.raises(HairemError, match="no fragment"):
+            await services.call(method, fragment_id=str(theirs.fragment_id))
+    with pytest.raises(HairemError, match="no fragment"):
+        await services.call(
+            "memory.remember",
+            content="The alarm is here",
+            about=None,
+            importance=0.5,
+            confidence=1,
+            shared=False,
+            pinned=False,
+            replaces=str(theirs.fragment_id),
+        )
+    assert await services.memory.history("electra", theirs.fragment_id) == [theirs]
+
+
+@pytest.mark.parametrize("content", ["", "   ", "x" * 8_001])
+async def test_what_cannot_be_kept_is_told(make: Maker, content: str) -> None:
+    services = await make()
+    with pytest.raises(HairemError, match=r"ctx\.memory\.remember: content"):
+        await services.call(
+            "memory.remember",
+            content=content,
+            about=None,
+            importance=0.5,
+            confidence=1,
+            shared=False,
+            pinned=False,
+            replaces=None,
+        )
+
+
+async def test_sharing_needs_its_permission(make: Maker) -> None:
+    services = await make("[]")
+    with pytest.raises(PermissionDenied, match=r"memory\.shared"):
+        await services.call(
+            "memory.remember",
+            content="for all",
+            about=None,
+            importance=0.5,
+            confidence=1,
+            shared=True,
+            pinned=False,
+            replaces=None,
+        )
 
 
 # --- secrets -------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from hairem_core.llm.errors import ModelError
 from hairem_core.llm.gateway import ModelGateway
 from hairem_core.sdk.chat import ToolSpec
 from tests.llm.conftest import KEY, MakeGateway, ask, deltas, target, tools
+from tests.support.scripted_errors import HTTP_FAULTS
 from tests.support.scripted_model import Rule, ScriptedModel
 
 CALL = {"name": "HassTurnOn", "arguments": {"name": "the lamp in the hall"}}
@@ -127,11 +128,8 @@ async def test_no_key_in_errors_logs_or_health(
 ) -> None:
     other = "aa11bb22cc33-not-shaped-like-a-key"
     # A provider that repeats the key in its refusal, as some do.
-    monkeypatch.setitem(
-        vars(__import__("tests.support.scripted_model", fromlist=["x"]))["_HTTP_FAULTS"],
-        "http_401",
-        (401, f"Incorrect API key provided: {other}", "invalid_api_key"),
-    )
+    answer = (401, f"Incorrect API key provided: {other}", "invalid_api_key")
+    monkeypatch.setitem(HTTP_FAULTS, "http_401", answer)
     gateway = await make_gateway(chat=target(model, api_key=other))
     with caplog.at_level(logging.DEBUG):
         err, _ = await failure(gateway)

@@ -1,8 +1,10 @@
 """The double is strict: what a provider would refuse, it refuses; what it saw, it tells."""
 
 import asyncio
+import base64
 import json
 import os
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.support.scripted_embedding import bag_of_words
 from tests.support.scripted_model import Rule, ScriptedModel
 
 USER = {"role": "user", "content": "Hello"}
@@ -111,6 +114,77 @@ async def test_rules_fill_what_was_matched() -> None:
         assert json.loads(call["function"]["arguments"]) == {"where": ["attic"]}
         _, answer = await post(model, body)
         assert "tool_calls" not in answer["choices"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ([], "JSON object"),
+        ({"input": "x", "model": ""}, "model"),
+        ({}, "must not be empty"),
+        ({"input": []}, "must not be empty"),
+        ({"input": [""]}, "cannot be an empty string"),
+        ({"input": ["x", 1]}, "a string or strings"),
+        ({"input": ["x"] * 2049}, "2048"),
+        ({"input": "x", "encoding_format": "int8"}, "encoding_format"),
+        ({"input": "x", "dimensions": 0}, "dimensions"),
+        ({"input": "x", "truncate": True}, "Unrecognized request argument supplied: truncate"),
+    ],
+)
+async def test_a_bad_request_for_embeddings_is_refused(body: Any, words: str) -> None:
+    if isinstance(body, dict):
+        body = {"model": "m"} | body
+    async with ScriptedModel() as model:
+        status, answer = await post(model, body, "/v1/embeddings")
+        assert status == 400
+        assert words in answer["error"]["message"]
+        assert (model.requests[0].status, model.requests[0].kind) == (400, "embedding")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"input": ["x", None]}, "invalid input type"),
+        ({"input": {"text": "x"}}, "invalid input type"),
+        ({"model": "", "input": "x"}, "model"),
+        ({"input": "x", "options": {"encoding_format": "base64"}}, "invalid option"),
+    ],
+)
+async def test_ollama_refuses_what_it_cannot_embed(body: dict[str, Any], words: str) -> None:
+    async with ScriptedModel() as model:
+        status, answer = await post(model, {"model": "m"} | body, "/api/embed")
+        assert status == 400
+        assert words in answer["error"]
+        assert await post(model, {"model": "m", "input": []}, "/api/embed") == (
+            200,
+            {"model": "m", "total_duration": 1, "load_duration": 0, "prompt_eval_count": 0,
+             "embeddings": []},
+        )  # fmt: skip
+
+
+async def test_both_protocols_and_encodings_give_the_same_vectors() -> None:
+    async with ScriptedModel() as model:
+        texts = ["La lampe rouge", "the red lamp"]
+        body = {"model": "m", "input": texts, "dimensions": 64}
+        _, floats = await post(model, body, "/v1/embeddings")
+        _, packed = await post(model, body | {"encoding_format": "base64"}, "/embeddings")
+        _, ollama = await post(model, body, "/api/embed")
+    vectors = [each["embedding"] for each in floats["data"]]
+    assert vectors == ollama["embeddings"] == [bag_of_words(text, 64) for text in texts]
+    for each, vector in zip(packed["data"], vectors, strict=True):
+        unpacked = struct.unpack("<64f", base64.b64decode(each["embedding"]))
+        assert unpacked == pytest.approx(vector)
+
+
+def test_texts_that_share_words_are_near() -> None:
+    def near(one: str, other: str) -> float:
+        return sum(a * b for a, b in zip(bag_of_words(one), bag_of_words(other), strict=True))
+
+    said = "J'ai rangé les clés de la voiture dans le tiroir"
+    assert near(said, said) == pytest.approx(1)
+    assert near("Où sont mes clés ?", said) > 0.3 > near("Il pleut beaucoup", said)
+    assert near("kitchen lamps", "Lamp, kitchen!") > 0.4
+    assert near("", "") == pytest.approx(1)
 
 
 async def test_it_runs_by_itself(tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 import pytest
 
-from hairem_core.memory.database import Database, SchemaFile, schema_files
+from hairem_core.memory.database import Database
 from hairem_core.memory.errors import MemoryUnavailable
+from hairem_core.memory.schema.steps import Step, schema_steps
+
+_SHIPPED = len(schema_steps())
 
 
 def test_the_steps_that_ship_are_numbered_without_a_gap() -> None:
-    files = schema_files()
-    assert [each.number for each in files] == list(range(1, len(files) + 1))
-    assert files[0].name == "0001_raw_event.surql"
+    steps = schema_steps()
+    assert [each.number for each in steps] == list(range(1, len(steps) + 1))
+    assert steps[0].name == "0001_raw_event.surql"
 
 
 async def test_a_step_is_applied_once(url: str) -> None:
@@ -17,39 +20,39 @@ async def test_a_step_is_applied_once(url: str) -> None:
         database = await Database.open(url)
         applied = await database.query("SELECT * FROM schema_version")
         await database.close()
-        assert [each["name"] for each in applied] == [each.name for each in schema_files()]
-        assert database.schema_version == len(schema_files())
+        assert [each["name"] for each in applied] == [each.name for each in schema_steps()]
+        assert database.schema_version == _SHIPPED
 
 
 async def test_a_later_step_is_applied_to_an_older_store(url: str) -> None:
     await (await Database.open(url)).close()
-    later = SchemaFile(number=2, name="0002_later.surql", text="DEFINE TABLE later SCHEMALESS;")
+    later = _step(_SHIPPED + 1, "DEFINE TABLE later SCHEMALESS;")
 
-    database = await Database.open(url, files=[*schema_files(), later])
+    database = await Database.open(url, steps=[*schema_steps(), later])
 
-    assert database.schema_version == 2
+    assert database.schema_version == _SHIPPED + 1
     assert "later" in (await database.query("INFO FOR DB"))["tables"]
     await database.close()
 
 
 async def test_a_broken_step_changes_nothing_and_is_named(url: str) -> None:
     await (await Database.open(url)).close()
-    broken = SchemaFile(
-        number=2,
-        name="0002_broken.surql",
-        text="DEFINE TABLE half SCHEMALESS; THROW 'no good';",
-    )
-    with pytest.raises(MemoryUnavailable, match=r"0002_broken.surql .*no good"):
-        await Database.open(url, files=[*schema_files(), broken])
+    broken = _step(_SHIPPED + 1, "DEFINE TABLE half SCHEMALESS; THROW 'no good';")
+    with pytest.raises(MemoryUnavailable, match=rf"{broken.name} .*no good"):
+        await Database.open(url, steps=[*schema_steps(), broken])
 
     database = await Database.open(url)
-    assert database.schema_version == 1
+    assert database.schema_version == _SHIPPED
     assert "half" not in (await database.query("INFO FOR DB"))["tables"]
     await database.close()
 
 
 async def test_the_store_of_a_newer_version_is_refused(url: str) -> None:
-    later = SchemaFile(number=7, name="0007_later.surql", text="DEFINE TABLE later SCHEMALESS;")
-    await (await Database.open(url, files=[*schema_files(), later])).close()
-    with pytest.raises(MemoryUnavailable, match="schema is number 7"):
+    later = _step(_SHIPPED + 5, "DEFINE TABLE later SCHEMALESS;")
+    await (await Database.open(url, steps=[*schema_steps(), later])).close()
+    with pytest.raises(MemoryUnavailable, match=f"schema is number {_SHIPPED + 5}"):
         await Database.open(url)
+
+
+def _step(number: int, text: str) -> Step:
+    return Step(number=number, name=f"{number:04}_later.surql", text=text)

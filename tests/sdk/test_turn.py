@@ -133,7 +133,7 @@ def test_a_recalled_line_names_people_not_their_ids(
 ) -> None:
     at = datetime(2026, 11, 21, 18, 2, tzinfo=UTC)
     recollection = Recollection(
-        event_id=uuid.uuid7(),
+        fragment_id=uuid.uuid7(),
         at=at,
         speaker=speaker,
         speaker_name=name,

@@ -24,6 +24,7 @@ from tests.support.scripted_protocols import BadRequestError
 type EmbeddingFault = Literal[
     "hang",
     "drop",
+    "http_400",
     "http_401",
     "http_404",
     "http_429",

@@ -24,7 +24,6 @@ import dataclasses
 import json
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -39,6 +38,12 @@ from tests.support.scripted_embedding import (
     openai_answer,
     read_ollama_embedding,
     read_openai_embedding,
+)
+from tests.support.scripted_errors import (
+    HTTP_FAULTS,
+    RecordedRequest,
+    ollama_error,
+    openai_error,
 )
 from tests.support.scripted_protocols import BadRequestError, read_ollama, read_openai
 from tests.support.scripted_rules import Answer, Fault, Rule, Scene, Script, Turn, load_rules
@@ -55,29 +60,6 @@ __all__ = [
     "ScriptedModel",
     "Turn",
 ]
-
-_HTTP_FAULTS: dict[str, tuple[int, str, str]] = {
-    "http_401": (401, "Incorrect API key provided", "invalid_api_key"),
-    "http_404": (404, "The model does not exist or you do not have access", "model_not_found"),
-    "http_429": (429, "You exceeded your current quota", "insufficient_quota"),
-    "http_500": (500, "The server had an error", "server_error"),
-}
-
-
-@dataclass(kw_only=True)
-class RecordedRequest:
-    """One request as the server saw it. Times are seconds since the epoch."""
-
-    protocol: Literal["openai", "ollama"]
-    kind: Literal["chat", "embedding"] = "chat"
-    body: Any
-    authorization: str | None
-    started: float = field(default_factory=time.time)
-    first_token_at: float | None = None
-    ended: float | None = None
-    status: int | None = None
-    cancelled: bool = False
-    """The client hung up before the answer was whole."""
 
 
 class _DropError(Exception):
@@ -170,14 +152,14 @@ class ScriptedModel:
         body, record = await self._record(request, "openai")
         try:
             if (refusal := self._refusal(request, body)) is not None:
-                return _openai_error(record, *refusal)
+                return openai_error(record, *refusal)
             try:
                 turn = read_openai(body)
             except BadRequestError as err:
-                return _openai_error(record, 400, err.message, "invalid_request_error", err.param)
+                return openai_error(record, 400, err.message, "invalid_request_error", err.param)
             answer = self.script.answer(turn)
-            if answer.fault in _HTTP_FAULTS:
-                return _openai_error(record, *_HTTP_FAULTS[answer.fault])
+            if answer.fault in HTTP_FAULTS:
+                return openai_error(record, *HTTP_FAULTS[answer.fault])
             encoder = OpenAIEncoder(
                 turn.model, bool((body.get("stream_options") or {}).get("include_usage"))
             )
@@ -191,24 +173,24 @@ class ScriptedModel:
         body, record = await self._record(request, "openai", "embedding")
         try:
             if (refusal := self._refusal(request, body)) is not None:
-                return _openai_error(record, *refusal)
+                return openai_error(record, *refusal)
             try:
                 asked = read_openai_embedding(body, self.embeddings.dimensions)
             except BadRequestError as err:
-                return _openai_error(record, 400, err.message, "invalid_request_error", err.param)
+                return openai_error(record, 400, err.message, "invalid_request_error", err.param)
             fault = await self._embedding_fault(request, record, asked)
             if fault == "no_base64":
                 message = "encoding_format base64 is not supported"
-                return _openai_error(record, 400, message, "invalid_request_error")
-            if fault in _HTTP_FAULTS:
-                return _openai_error(record, *_HTTP_FAULTS[fault])
+                return openai_error(record, 400, message, "invalid_request_error")
+            if fault in HTTP_FAULTS:
+                return openai_error(record, *HTTP_FAULTS[fault])
             return _embedded(record, openai_answer(asked, fault), fault)
         finally:
             record.ended = time.time()
 
     async def _openai_models(self, request: web.Request) -> web.StreamResponse:
         if (refusal := self._refusal(request, {})) is not None:
-            return _openai_error(None, *refusal)
+            return openai_error(None, *refusal)
         data = [
             {"id": name, "object": "model", "created": 0, "owned_by": "scripted"}
             for name in self._models
@@ -221,14 +203,14 @@ class ScriptedModel:
         body, record = await self._record(request, "ollama")
         try:
             if (refusal := self._refusal(request, body)) is not None:
-                return _ollama_error(record, refusal[0], refusal[1])
+                return ollama_error(record, refusal[0], refusal[1])
             try:
                 turn = read_ollama(body)
             except BadRequestError as err:
-                return _ollama_error(record, 400, err.message)
+                return ollama_error(record, 400, err.message)
             answer = self.script.answer(turn)
-            if answer.fault in _HTTP_FAULTS:
-                return _ollama_error(record, *_HTTP_FAULTS[answer.fault][:2])
+            if answer.fault in HTTP_FAULTS:
+                return ollama_error(record, *HTTP_FAULTS[answer.fault][:2])
             encoder = OllamaEncoder(turn.model)
             if not body.get("stream", True):
                 return await self._whole(record, answer, encoder)
@@ -240,21 +222,21 @@ class ScriptedModel:
         body, record = await self._record(request, "ollama", "embedding")
         try:
             if (refusal := self._refusal(request, body)) is not None:
-                return _ollama_error(record, refusal[0], refusal[1])
+                return ollama_error(record, refusal[0], refusal[1])
             try:
                 asked = read_ollama_embedding(body, self.embeddings.dimensions)
             except BadRequestError as err:
-                return _ollama_error(record, 400, err.message)
+                return ollama_error(record, 400, err.message)
             fault = await self._embedding_fault(request, record, asked)
-            if fault in _HTTP_FAULTS:
-                return _ollama_error(record, *_HTTP_FAULTS[fault][:2])
+            if fault in HTTP_FAULTS:
+                return ollama_error(record, *HTTP_FAULTS[fault][:2])
             return _embedded(record, ollama_answer(asked, fault), fault)
         finally:
             record.ended = time.time()
 
     async def _ollama_tags(self, request: web.Request) -> web.StreamResponse:
         if (refusal := self._refusal(request, {})) is not None:
-            return _ollama_error(None, refusal[0], refusal[1])
+            return ollama_error(None, refusal[0], refusal[1])
         details = {"format": "gguf", "family": "scripted", "parameter_size": "0B"}
         models = [
             {"name": name, "model": name, "modified_at": _ISO_START, "size": 0, "digest": "0" * 64,
@@ -325,7 +307,7 @@ class ScriptedModel:
         if self._api_key is not None:
             sent = request.headers.get("Authorization")
             if sent != f"Bearer {self._api_key}":
-                return _HTTP_FAULTS["http_401"]
+                return HTTP_FAULTS["http_401"]
         model = body.get("model") if isinstance(body, dict) else None
         if self._strict_models and isinstance(model, str) and model not in self._models:
             return 404, f"The model `{model}` does not exist", "model_not_found"
@@ -420,22 +402,6 @@ def _embedded(
     if fault == "bad_json":
         return web.Response(text="{not json", content_type="application/json")
     return web.json_response(answer)
-
-
-def _openai_error(
-    record: RecordedRequest | None, status: int, message: str, code: str, param: str | None = None
-) -> web.Response:
-    if record is not None:
-        record.status = status
-    kind = "server_error" if status >= 500 else "invalid_request_error"
-    error = {"message": message, "type": kind, "param": param, "code": code}
-    return web.json_response({"error": error}, status=status)
-
-
-def _ollama_error(record: RecordedRequest | None, status: int, message: str) -> web.Response:
-    if record is not None:
-        record.status = status
-    return web.json_response({"error": message}, status=status)
 
 
 async def _serve(arguments: argparse.Namespace) -> None:

@@ -29,7 +29,8 @@ _CONNECT_SECONDS = 10.0
 _BUSY_MILLISECONDS = 10_000
 """How long SQLite waits for another process that writes."""
 _BEGIN = "hairem_begin"
-_VERSION = re.compile(r"(?:5\.5\.5-)?(\d+)\.(\d+)(?:\.\d+)?-MariaDB", re.IGNORECASE)
+# Up to 10.11 servers put 5.5.5- in front, for the sake of old clients.
+_VERSION = re.compile(r"(?:5\.5\.5-)?(\d+)\.(\d+)\.\d+.*MariaDB", re.IGNORECASE)
 ERRORS = (SQLAlchemyError, OSError, aiomysql.MySQLError)
 """What the database's drivers raise."""
 
@@ -119,8 +120,7 @@ class Engine:
                 connect_timeout=_CONNECT_SECONDS,
                 init_command="SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
             )
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                await connection._connect()
+            await connection.open()
             return connection
 
         engine = create_async_engine(
@@ -146,6 +146,25 @@ class Engine:
 class _Connection(aiomysql.Connection):
     """A connection that looks at the server before it answers it with anything of a password's."""
 
+    def __init__(self, **arguments: Any) -> None:
+        untyped: Any = super()
+        untyped.__init__(**arguments)
+        self._untyped: Any = untyped
+
+    async def open(self) -> None:
+        """Connect. Raises MySQLError, TimeoutError."""
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            await self._untyped._connect()
+
+    def escape(self, obj: Any) -> str:
+        """Return a value as it is written in a statement.
+
+        aiomysql 0.3 takes for bytes what PyMySQL 1.2 has no more.
+        """
+        if isinstance(obj, bytes):
+            return f"_binary X'{obj.hex()}'"
+        return str(self._untyped.escape(obj))
+
     async def _request_authentication(self) -> None:
         version = str(self.server_version)
         match = _VERSION.match(version)
@@ -154,16 +173,20 @@ class _Connection(aiomysql.Connection):
         # aiomysql would go on in plain text.
         if self._ssl_context and not self.server_capabilities & CLIENT.SSL:
             raise _Refused("the server offers no TLS")
-        await super()._request_authentication()
+        await self._untyped._request_authentication()
 
     async def _process_auth(self, plugin_name: bytes, auth_packet: Any) -> Any:
         if plugin_name in (b"mysql_clear_password", b"mysql_old_password") and not self._secure:
             raise _Refused("the server asks for the password in plain text")
-        return await super()._process_auth(plugin_name, auth_packet)
+        return await self._untyped._process_auth(plugin_name, auth_packet)
 
 
-class _Refused(aiomysql.OperationalError):  # type: ignore[misc]
+class _Refused(aiomysql.OperationalError):
     """The server is not one that we talk to."""
+
+    def __init__(self, what: str) -> None:
+        untyped: Any = super()
+        untyped.__init__(CR.CR_UNKNOWN_ERROR, what)
 
 
 def says(err: BaseException) -> str:
@@ -240,7 +263,6 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
         "synchronous = EXTRA",
         "secure_delete = ON",
         f"busy_timeout = {_BUSY_MILLISECONDS}",
-        "case_sensitive_like = ON",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -4,7 +4,6 @@ The names begin with `hairem_`: a house may keep other things in the same MariaD
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,12 +37,6 @@ class Moment(sa.types.TypeDecorator[datetime]):
 ID = sa.Uuid(native_uuid=False)
 TEXT = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 BYTES = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
-OPTIONS = {
-    "mysql_engine": "InnoDB",
-    "mysql_row_format": "DYNAMIC",
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
-}
 
 _METADATA = sa.MetaData()
 
@@ -67,7 +60,6 @@ FRAGMENT = sa.Table(
     sa.Column("rest", TEXT, nullable=False),
     sa.Index("hairem_fragment_at", "at", "id"),
     sa.Index("hairem_fragment_agent", "agent", "at", "id"),
-    **OPTIONS,
 )
 VECTOR = sa.Table(
     "hairem_vector",
@@ -75,28 +67,25 @@ VECTOR = sa.Table(
     sa.Column("fragment_id", ID, primary_key=True),
     sa.Column("model", TEXT, nullable=False),
     sa.Column("vector", BYTES, nullable=False),
-    **OPTIONS,
 )
 ANCHOR = sa.Table(
     "hairem_anchor",
     _METADATA,
     sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("hash", sa.LargeBinary(64).with_variant(mysql.VARBINARY(64), "mysql"), nullable=False),
+    sa.Column(
+        "hash", sa.LargeBinary(64).with_variant(mysql.VARBINARY(64), "mysql"), nullable=False
+    ),
     sa.Column("at", Moment, nullable=False),
-    **OPTIONS,
 )
 STATE = sa.Table(
     "hairem_state",
     _METADATA,
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("value", TEXT, nullable=False),
-    **OPTIONS,
 )
 
 _COLUMNS = ("id", "agent", "kind", "visibility", "content", "at", "valid_to", "subject", "speaker")
-_REST = tuple(
-    each.name for each in fields(Fragment) if each.name not in (*_COLUMNS, "about")
-)
+_REST = tuple(each.name for each in fields(Fragment) if each.name not in (*_COLUMNS, "about"))
 _MOMENTS = ("last_used", "valid_from")
 _IDS = ("replaces_id", "replaced_by")
 _LISTS_OF_IDS = ("derived_from", "sources")
@@ -113,7 +102,7 @@ def row_of(fragment: Fragment) -> dict[str, Any]:
     }
 
 
-def fragment_of(row: Mapping[str, Any]) -> Fragment:
+def fragment_of(row: sa.RowMapping) -> Fragment:
     """Return a row of `FRAGMENT` as the fragment it was made of."""
     kept = json.loads(row["rest"])
     rest = {name: kept[name] for name in _REST if name in kept}
@@ -124,7 +113,7 @@ def fragment_of(row: Mapping[str, Any]) -> Fragment:
     return Fragment(**{name: row[name] for name in _COLUMNS}, about=about, **rest)
 
 
-def embedding_of(row: Mapping[str, Any]) -> Embedding | None:
+def embedding_of(row: sa.RowMapping) -> Embedding | None:
     """Return the embedding in a row of `FRAGMENT` and `VECTOR` joined, if there is one."""
     if row["vector"] is None:
         return None

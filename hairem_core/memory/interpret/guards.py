@@ -12,7 +12,7 @@ MOST_WORDS = 120
 """A longer speech is the television, or a story."""
 _QUOTED = re.compile(r"[\"“”«»][^\"“”«»]*[\"“”«»]?|(?:(?<=\s)|^)'[^']{3,}'(?=[\s.,!?]|$)")
 _STORY = re.compile(
-    r"\b(?:in (?:the|a|this|my|that) (?:movie|film|song|book|novel|joke|dream|story|game|series|show|play|episode)"
+    r"\b(?:in (?:the|a|this|my|that) (?:movie|film|song|book|novel|joke|dream|story|game|series|show|play|episode)s?"
     r"|the (?:character|song|lyrics|joke|movie|film|story)|just kidding|kidding|lol|haha\w*|for example"
     r"|for instance|let's say|let's pretend|role-?play|once upon a time|i dream\w*|a joke|knock knock"
     r"|testing|dans (?:le|la|un|une|mon|ce|cette) (?:film|chanson|livre|roman|blague|reve|histoire|jeu|serie"
@@ -73,22 +73,17 @@ _REMEMBER = re.compile(
     r"(?=[\s,:]|(?<='))\s*[:,]?\s*"
 )
 _NO_REMEMBERED = re.compile(
-    r"^(?:to|me|you|us|him|her|them|it|when|how|what|where|who|why|the (?:time|day|night|movie|film|guy|one|way)"
-    r"|this|that|de|d'|du|moi|toi|le|la jour|quand|comment|ce que|qui|quoi|la fois|le jour|lorsque)\b(?!.* (?:is|are|est|sont)"
+    r"^(?:to|me|you|us|him|her|them|it|when|how|what|where|who|why|(?:the |that )?(?:time|day|night|week|summer|winter|movie|film|guy|one|way)\b"
+    r"|this|that|de|d'|du|moi|toi|quand|comment|ce que|qui|quoi|la fois|le jour|lorsque)\b(?!.* (?:is|are|est|sont)"
     r" )"
 )
-_CLAUSE = re.compile(
-    r"(?:\s*[,:]\s*|\s+-\s+|\s+)(?:(?:and|but|so|because|as|since|though|while|et|mais|car|parce que|puisque|alors|donc)\s+)"
-    r"?(?=(?:i|we|my|our|i'm|we're|i've|we've|it|it's|she|he|she's|he's|they|you|the|please|you're|there|that's|this|je"
-    r"|j'\w+|on|nous|mon|ma|mes|notre|nos|il|elle|ils|elles|tu|vous|le|la|les|l'\w+|c'est|ce|ca|ses|sa|son|his|her|their"
-    r"|remember|n'oublie|souviens)\b)"
-)
 _JOINED = re.compile(
-    r"(?:\s*[,:]\s*|\s+-\s+)|\s+(?:and|but|so|because|since|et|mais|car|parce que|puisque|alors|donc)\s+"
+    r"(?:\s*[,:]\s*|\s+-\s+|\s+(?=(?:and|but|so|because|since|et|mais|car|parce que|puisque|alors|donc)\b))"
+    r"(?:(?:and|but|so|because|since|et|mais|car|parce que|puisque|alors|donc)\s+)?"
 )
 _TAIL = re.compile(
-    r"\s*(?:,|\s-\s|\b(?:because|since|so that|when|although|though|even|but|which|who|whenever|while|parce"
-    r"|car|puisque|quand|mais|dont|alors|afin|pendant que|lorsque|depuis que|thanks|right|you know|hein"
+    r"\s*(?:,(?! c'est| ce sont)|\s-\s|\b(?:because|since|so that|when|although|though|even|but|which|who|whenever|while|parce"
+    r"|car (?=je|j'|il|elle|on|nous|c'est|le|la|les|mon|ma|mes|ce)|puisque|quand|mais|dont|alors|afin|pendant que|by the way|au fait|lorsque|depuis que|thanks|right|you know|hein"
     r"|isn't it|n'est-ce pas|if|just so you know|don't forget|n'oublie)\b).*$"
 )
 _VOCATIVE = re.compile(r"^[A-Z][\w-]{2,},\s+(?=\S)")
@@ -137,7 +132,6 @@ def clauses_of(text: str) -> list[Clause]:
     found: list[Clause] = []
     for sentence in sentences(_unquoted(text)):
         found += _of_sentence(sentence)
-    # A lone "No." or "En fait…" goes with what follows.
     return found
 
 
@@ -194,6 +188,8 @@ def _split(text: str) -> list[str]:
     bare = plain(text)
     for joint in _JOINED.finditer(bare):
         rest = bare[joint.end() :]
+        if _HEADED.fullmatch(bare[start : joint.start()]) and rest.startswith(("c'est", "ce sont")):
+            continue
         if not _SUBJECT.match(rest) and not _NAMED.match(text[joint.end() :]):
             continue
         parts.append(text[start : joint.start()])
@@ -203,11 +199,15 @@ def _split(text: str) -> list[str]:
     return [each for each in stripped if len(each) > 3]
 
 
+_HEADED = re.compile(
+    r"\W*(?:mon|ma|mes|notre|nos|le|la|les|l')\s?(?!.*\b(?:est|sont|suis|a|ai|c'est)\b)[\w'œ -]+"
+)
+"""What `c'est` goes on with: `ma couleur préférée, c'est le vert`."""
 _SUBJECT = re.compile(
     r"(?:no,? |now |actually |non,? |en fait,? |maintenant )?"
     r"(?:i|we|my|our|i'm|we're|i've|we've|it|it's|she|he|she's|he's|they|you|the|please|you're|there|that's|this"
     r"|je|on|nous|mon|ma|mes|notre|nos|il|elle|ils|elles|tu|vous|c'est|ce n'est|ce|ca|ses|sa|son|his|her"
-    r"|their|remember)\b|j'\w|(?:le|la|les) .+? (?:est|sont)\b|l'\w+.+? (?:est|sont)\b"
+    r"|their|remember|call me|appelle-moi|appelez-moi)\b|j'\w|(?:le|la|les) .+? (?:est|sont)\b|l'\w+.+? (?:est|sont)\b"
 )
 _NAMED = re.compile(
     r"[A-Z][\w-]+(?: [A-Z][\w-]+)?(?:'s\b| is | lives | works | likes | loves | hates | est | habite"

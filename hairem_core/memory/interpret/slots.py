@@ -221,7 +221,8 @@ HOUSE_THINGS = frozenset(
 
 def canonical(noun: str) -> str:
     """Return the one name of a thing, given any of the words that people have for it."""
-    bare = _ARTICLE.sub("", " ".join(plain(noun).split()).strip(" .,!'\""))
+    bare = _TRAILING.sub("", " ".join(plain(noun).split()).strip(" .,!'\""))
+    bare = _ARTICLE.sub("", bare)
     if bare in _CANONICAL:
         return _CANONICAL[bare]
     if bare.endswith("s") and bare[:-1] in _CANONICAL:
@@ -239,6 +240,8 @@ def canonical(noun: str) -> str:
 def value_of(text: str) -> str:
     """Return a value as it is compared with another one: without what does not belong to it."""
     bare = _TRAILING.sub("", " ".join(plain(text).split()).strip(" .,!?;:\"'«»“”"))
+    if _TIME.match(bare):
+        return re.sub(r"^(?:(?:on|at|the|le|les) )+", "", bare)
     if colour := _COLOUR.fullmatch(bare):
         # Dark green and green are two.
         return re.sub(rf"\b{colour['base']}\b", COLOURS[colour["base"]], _ARTICLE.sub("", bare))
@@ -249,7 +252,7 @@ _PREPOSITION = re.compile(
     r"(?:in|on|under|underneath|behind|inside|beside|next to|above|below|near|by|at|between|in front of|with"
     r"|on top of|at the back of|outside"
     r"|dans|sur|sous|derriere|devant|au-dessus|au dessus|en dessous|pres|a cote|chez|entre|a l'interieur"
-    r"|a|au|aux|en|a l'entree)\b"
+    r"|au|aux|en|a l'entree)\b"
 )
 _TIME = re.compile(
     r"(?:(?:on|at|every|in|each|le|les|a|en|tous les|chaque|next|this|vers|around|the)\s+)*"
@@ -273,16 +276,22 @@ def kind_of_value(value: str) -> ValueKind:
         return "time"
     if _NUMBER.fullmatch(bare):
         return "number"
-    if _PREPOSITION.match(bare):
+    if value.startswith("à ") or _PREPOSITION.match(bare):
         return "place"
     return "name" if value.strip()[:1].isupper() else "other"
 
 
-def is_single(slot: str | None) -> bool:
-    """Return whether of a slot one fact holds at a time: those with a `:` name their value."""
-    return slot is not None
+_SINGLE = re.compile(
+    r"favourite .+|lives_in|works_at|job|birthday|birthplace|from|name|goes by|surname|nickname|age|diet|location"
+    r"|code|password|day|partner|mother|father|boss|doctor|dentist|hairdresser|phone number|email|address"
+    r"|shoe size|blood type|height|weight|licence plate|star sign|studies"
+    r"|.+ (?:colour|location|time|code|password|name|kind|count)"
+)
 
 
-def family(slot: str) -> str:
-    """Return what slots with the same kind of value have in common: `pet:cat:minou`, `pet:cat`."""
-    return ":".join(slot.split(":")[:2])
+def is_single(slot: str) -> bool:
+    """Return whether a slot is one of those that have one value at a time, by rule.
+
+    Slots of which one may have several name their value: `allergy:nuts`.
+    """
+    return ":" not in slot and bool(_SINGLE.fullmatch(slot))

@@ -138,13 +138,13 @@ class RecallIndex:
         place = self._places.get(seq)
         return (place.agent, self._columns[place.agent], place.row) if place else None
 
-    def names(self, scope: Scope) -> list[str]:
-        """Return the names of those who said what may be seen."""
+    def speakers(self, scope: Scope) -> list[tuple[str, str]]:
+        """Return address and name of those who said what may be seen."""
         return [
-            name
+            each
             for agent, columns in self._columns.items()
             if scope.agent in (None, agent) or scope.with_shared
-            for _, name in columns.speakers
+            for each in columns.speakers
         ]
 
     def columns(self) -> dict[UUID, Columns]:

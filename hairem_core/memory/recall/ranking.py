@@ -35,7 +35,8 @@ from hairem_core.memory.recall.text import Filters, TextIndex
 from hairem_core.memory.scope import Scope
 from hairem_core.sdk.recollection import Why
 
-_MEANING = 1.5
+MEANING = 1.5
+"""Weight of meaning beside words."""
 _SPEAKER = 0.2
 _ASKING = 0.15
 _ANSWERING = 0.1
@@ -67,8 +68,8 @@ class Question:
     asker: str | None = None
     """Address of the person whose question it is: "my keys" are theirs."""
     kinds: tuple[Kind, ...] = ()
-    about: str | None = None
-    """Key of an entity."""
+    about: tuple[str, ...] = ()
+    """Keys of entities, of which one at least must be named; empty: whatever."""
     since: datetime | None = None
     until: datetime | None = None
     as_of: datetime | None = None
@@ -147,7 +148,7 @@ def rank(
         until=milliseconds(question.until) if question.until else None,
     )
     allowed = np.concatenate([_allowed(part, scope, question, exclude) for part in parts])
-    if question.about is not None:
+    if question.about:
         allowed &= _rows_mask(text.about(question.about, scope), places, parts, start)
     words = _words(text, scope, filters, question, places, parts, start)
     meaning = np.zeros(start, np.float32)
@@ -160,7 +161,7 @@ def rank(
     words = words[matching] / (words.max() or 1.0)
     meaning = np.maximum(meaning[matching], 0) / (meaning.max() if meaning.max() > 0 else 1.0)
     left = np.concatenate([_strengths(part, now) for part in parts])[matching]
-    score = (words + _MEANING * meaning) * (_LEAST_KEPT + (1 - _LEAST_KEPT) * left)
+    score = after_fading(words + MEANING * meaning, left)
     score *= np.concatenate([_tilt(part, question) for part in parts])[matching]
     hits: list[Hit] = []
     seen: set[tuple[UUID, str, int]] = set()
@@ -186,6 +187,11 @@ def rank(
         if len(hits) == question.limit:
             break
     return hits
+
+
+def after_fading[T: (float, Floats)](score: T, strength: T) -> T:
+    """Return what fading leaves of a score: never less than 0.9 of it."""
+    return score * (_LEAST_KEPT + (1 - _LEAST_KEPT) * strength)
 
 
 def _allowed(part: Part, scope: Scope, question: Question, exclude: frozenset[UUID]) -> Bools:
@@ -278,7 +284,7 @@ def _strengths(part: Part, now: datetime) -> Floats:
 def _tilt(part: Part, question: Question) -> Floats:
     """Return what a row's kind makes of its score; shape (size,)."""
     columns, size = part.columns, part.size
-    tilt = 1 - _ASKING * columns.asks[:size].astype(np.float32)
+    tilt: Floats = 1 - _ASKING * columns.asks[:size].astype(np.float32)
     before = columns.previous[:size]
     tilt = tilt * (1 + _ANSWERING * (columns.asks[:size][before] & (before != NOBODY)))
     people = people_asked_about(question.text, columns.speakers, question.asker)

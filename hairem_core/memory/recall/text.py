@@ -35,8 +35,8 @@ class Filters:
 
     kinds: tuple[Kind, ...] = ()
     """Empty: all."""
-    about: str | None = None
-    """Key of an entity."""
+    about: tuple[str, ...] = ()
+    """Keys of entities, of which one at least must be named; empty: whatever."""
     since: int | None = None
     until: int | None = None
 
@@ -113,9 +113,9 @@ class TextIndex:
         scores = [score for score, _ in hits]
         return np.asarray(seqs, np.int64), np.asarray(scores, np.float64)
 
-    def about(self, key: str, scope: Scope) -> Ints:
-        """Return the numbers of all fragments about an entity."""
-        query = self._any("about", [key])
+    def about(self, keys: Sequence[str], scope: Scope) -> Ints:
+        """Return the numbers of all fragments about one of these entities."""
+        query = self._any("about", keys)
         if (mine := scope.text_query(self._schema)) is not None:
             query = Query.boolean_query([(Occur.Must, mine), (Occur.Must, query)])
         searcher = self._index.searcher()
@@ -146,8 +146,8 @@ class TextIndex:
             limits.append(mine)
         if filters.kinds:
             limits.append(self._any("kind", filters.kinds))
-        if filters.about is not None:
-            limits.append(self._any("about", [filters.about]))
+        if filters.about:
+            limits.append(self._any("about", filters.about))
         if filters.since is not None or filters.until is not None:
             since = 0 if filters.since is None else filters.since
             until = 2**62 if filters.until is None else filters.until

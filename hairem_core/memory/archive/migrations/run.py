@@ -30,13 +30,16 @@ class MigrationFailed(Exception):
 def migrate(connection: sa.Connection, folder: Path = MIGRATIONS) -> str:
     """Bring the schema up to date, and return the number of its last revision.
 
-    Of several processes one does it, and the others wait. `connection` is in a transaction, which
-    on SQLite spans all of it; on MariaDB, which cannot do that, every revision is applied in whole
-    or taken back. Raises MigrationFailed, SQLAlchemyError.
+    Of several processes one does it, and the others wait. On SQLite all of it is one transaction;
+    on MariaDB, which has none for tables, every revision is applied in whole or taken back.
+    Commits. Raises MigrationFailed, SQLAlchemyError.
     """
     script = ScriptDirectory(str(folder))
     if connection.dialect.name == "sqlite":
-        return _upgrade(connection, script)  # inside BEGIN IMMEDIATE, which others wait for
+        connection.begin()  # IMMEDIATE: others wait
+        version = _upgrade(connection, script)
+        connection.commit()
+        return version
     # Locks are the whole server's: one name for each database.
     database = str(connection.scalar(sa.text("SELECT DATABASE()")))
     name = "hairem_" + hashlib.sha256(database.encode()).hexdigest()[:32]

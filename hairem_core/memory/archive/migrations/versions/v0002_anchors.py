@@ -32,9 +32,7 @@ def upgrade() -> None:
     op.create_table(
         "hairem_state",
         sa.Column("name", sa.String(64), primary_key=True),
-        sa.Column(
-            "value", sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql"), nullable=False
-        ),
+        sa.Column("value", sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql"), nullable=False),
         if_not_exists=True,
         **_OPTIONS,
     )

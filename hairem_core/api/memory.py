@@ -1,0 +1,228 @@
+"""`/api/memory`: what a house remembers, for its owner. The format is in `docs/memory.md`."""
+
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+
+from hairem_core.api import errors
+from hairem_core.api.memory_models import (
+    EntityShown,
+    FragmentFound,
+    FragmentShown,
+    GraphAnswer,
+    GraphQuery,
+    HistoryAnswer,
+    RelationShown,
+    SearchAnswer,
+    SearchQuery,
+    StatsAnswer,
+    VerifyAnswer,
+)
+from hairem_core.errors import HairemError
+from hairem_core.memory.chain import Break
+from hairem_core.memory.decay import half_life, strength
+from hairem_core.memory.errors import UnknownFragment
+from hairem_core.memory.fragment import KINDS, Fragment
+from hairem_core.memory.graph import read_graph
+from hairem_core.memory.recall.columns import FOREVER
+from hairem_core.memory.scope import Scope
+from hairem_core.memory.service import MemoryService
+
+type IsKnown = Callable[[Request], bool]
+
+OWNER = Scope(agent=None, with_shared=True)
+
+
+class UnknownAgent(HairemError):
+    """Memory has never heard of such an agent."""
+
+    code = "unknown_agent"
+
+
+def memory_router(service: MemoryService, is_known: IsKnown) -> APIRouter:
+    """Return the routes. Who is not known gets nothing."""
+    router = APIRouter(prefix="/api/memory", route_class=_guarded(is_known))
+    views = MemoryViews(service)
+
+    @router.get("/stats")
+    async def get_stats() -> StatsAnswer:
+        return await views.stats()
+
+    @router.get("/search")
+    async def search(query: Annotated[SearchQuery, Query()]) -> SearchAnswer:
+        return await views.search(query)
+
+    @router.get("/fragments/{fragment_id}")
+    async def get_fragment(fragment_id: UUID) -> FragmentShown:
+        return await views.fragment(fragment_id)
+
+    @router.get("/fragments/{fragment_id}/history")
+    async def get_history(fragment_id: UUID) -> HistoryAnswer:
+        return await views.history(fragment_id)
+
+    @router.get("/graph")
+    async def get_graph(query: Annotated[GraphQuery, Query()]) -> GraphAnswer:
+        return await views.graph(query)
+
+    @router.post("/verify")
+    async def verify() -> VerifyAnswer:
+        return await views.verify()
+
+    return router
+
+
+class MemoryViews:
+    """What the owner of the house is shown of memory."""
+
+    def __init__(self, service: MemoryService) -> None:
+        self._service = service
+        self._store = service.store
+
+    async def stats(self) -> StatsAnswer:
+        """Return figures by part. Raises MemoryUnavailable."""
+        memory = await self._store.statistics()
+        try:
+            archive = {"status": "up", **await self._service.archive.statistics()}
+        except HairemError as err:
+            archive = {"status": "down", "error": str(err)}
+        agents = {}
+        for agent, columns in self._store.index.columns().items():
+            live = columns.live[: columns.size]
+            kinds = {
+                kind: int((live & (columns.kind[: columns.size] == number)).sum())
+                for number, kind in enumerate(KINDS)
+            }
+            valid = live & (columns.valid_to[: columns.size] == FOREVER)
+            shared = live & columns.shared[: columns.size]
+            if live.any():
+                agents[self._store.names.name(agent)] = {
+                    "fragments": int(live.sum()),
+                    **kinds,
+                    "valid": int(valid.sum()),
+                    "shared": int(shared.sum()),
+                }
+        return StatsAnswer(memory=memory, agents=dict(sorted(agents.items())), archive=archive)
+
+    async def fragment(self, fragment_id: UUID) -> FragmentShown:
+        """Return one fragment, archived or not. Raises UnknownFragment, MemoryUnavailable."""
+        fragment, is_archived = await self._get(fragment_id)
+        return self._shown(fragment, is_archived=is_archived)
+
+    async def history(self, fragment_id: UUID) -> HistoryAnswer:
+        """Return what a fragment replaced and what replaced it, the oldest first.
+
+        Raises UnknownFragment, MemoryUnavailable.
+        """
+        middle = await self._get(fragment_id)
+        seen = {fragment_id}
+        before = await self._walk(middle, lambda each: each.replaces_id, seen)
+        after = await self._walk(middle, lambda each: each.replaced_by, seen)
+        chain = [*reversed(before), middle, *after]
+        return HistoryAnswer(fragments=[self._shown(*each) for each in chain])
+
+    async def graph(self, query: GraphQuery) -> GraphAnswer:
+        """Return entities and relations. Raises UnknownAgent, MemoryUnavailable."""
+        scope = self._scope(query.agent)
+        keys = self._store.keys(query.about, scope) if query.about is not None else None
+        found = await read_graph(
+            self._store.database, agent=scope.agent, keys=keys, limit=query.limit
+        )
+        name = self._store.names.name
+        return GraphAnswer(
+            entities=[
+                EntityShown(**{**vars(each), "agent": name(each.agent)}) for each in found.entities
+            ],
+            relations=[
+                RelationShown(**{**vars(each), "agent": name(each.agent)})
+                for each in found.relations
+            ],
+        )
+
+    async def verify(self) -> VerifyAnswer:
+        """Return whether the chain of events is whole. Raises MemoryUnavailable."""
+        found = await self._store.events.verify()
+        if isinstance(found, Break):
+            return VerifyAnswer(
+                whole=False, number=found.number, msg_id=found.msg_id, what=found.what
+            )
+        return VerifyAnswer(whole=True, checked=found.checked, erased=found.erased)
+
+    def _scope(self, agent_id: str | None) -> Scope:
+        """Return what is looked at: one agent's memory, or with None everyone's."""
+        if agent_id is None:
+            return OWNER
+        agent = next((who for who, name in self._store.names.all().items() if name == agent_id), None)
+        if agent is None:
+            raise UnknownAgent(
+                f"memory knows no agent {agent_id!r}", hint="`hairem memory stats` names them."
+            )
+        return Scope(agent=agent)
+
+    async def _get(self, fragment_id: UUID) -> Item:
+        if (found := await self._find(fragment_id)) is None:
+            raise UnknownFragment(
+                f"there is no fragment {fragment_id}", hint="It may have been forgotten."
+            )
+        return found
+
+    async def _find(self, fragment_id: UUID) -> Item | None:
+        if fragment := (await self._store.fragments.fetch([fragment_id], OWNER)).get(fragment_id):
+            return fragment, False
+        archived = (await self._service.archive.fetch([fragment_id], OWNER)).get(fragment_id)
+        return None if archived is None else (archived[0], True)
+
+    async def _walk(
+        self, start: Item, link: Callable[[Fragment], UUID | None], seen: set[UUID]
+    ) -> list[Item]:
+        """Return what is behind `start` on one side, in the order of the links."""
+        found: list[Item] = []
+        each = start
+        while (wanted := link(each[0])) is not None and wanted not in seen:
+            seen.add(wanted)
+            if (linked := await self._find(wanted)) is None:
+                break
+            found.append(linked)
+            each = linked
+        return found
+
+    def _shown(self, fragment: Fragment, is_archived: bool) -> FragmentShown:
+        return FragmentShown(**self._values(fragment), archived=is_archived)
+
+    def _values(self, fragment: Fragment) -> dict[str, Any]:
+        values = {name: getattr(fragment, name) for name in _SHOWN}
+        left = 1.0
+        if not fragment.pinned:
+            lasts = half_life(fragment.importance, fragment.uses)
+            left = strength(self._store.clock() - fragment.last_used, lasts)
+        return {
+            **values,
+            "agent": self._store.names.name(fragment.agent),
+            "strength": round(left, 4),
+        }
+
+
+def _guarded(is_known: IsKnown) -> type[APIRoute]:
+    """Return routes that look at the token before anything else, and tell errors as we do."""
+
+    class GuardedRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def guarded(request: Request) -> Response:
+                if not is_known(request):
+                    return errors.unauthorized()
+                try:
+                    return await handle(request)
+                except RequestValidationError as err:
+                    return errors.unreadable(err)
+                except HairemError as err:
+                    return errors.told(err)
+
+            return guarded
+
+    return GuardedRoute

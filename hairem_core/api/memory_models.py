@@ -1,0 +1,158 @@
+"""What goes over `/api/memory`, as `docs/memory.md` describes it."""
+
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from hairem_core.memory.fragment import Kind, RelationKind, Visibility
+from hairem_core.sdk.message import Timestamp
+from hairem_core.sdk.recollection import Why
+
+LONGEST_QUESTION = 4_096
+MOST_RESULTS = 100
+MOST_NODES = 1_000
+"""Entities, and relations, in one answer about the graph."""
+
+type AgentName = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SearchQuery(_Model):
+    """What is searched for, and where."""
+
+    q: str = Field(min_length=1, max_length=LONGEST_QUESTION)
+    agent: AgentName | None = None
+    """Id of the agent whose memory it is; None: every agent's."""
+    limit: int = Field(default=10, ge=1, le=MOST_RESULTS)
+    kind: list[Kind] = Field(default_factory=list)
+    about: str | None = Field(default=None, min_length=1, max_length=256)
+    """Name or key of someone or something that must be named."""
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    as_of: AwareDatetime | None = None
+    """What was held then, and not what holds now."""
+    archived: bool = False
+    """Also what has faded into the archive."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.since is not None and self.until is not None and self.since > self.until:
+            raise ValueError("`since` is after `until`")
+        return self
+
+
+class GraphQuery(_Model):
+    """Which part of the graph."""
+
+    agent: AgentName | None = None
+    about: str | None = Field(default=None, min_length=1, max_length=256)
+    limit: int = Field(default=100, ge=1, le=MOST_NODES)
+
+
+class FragmentShown(_Model):
+    """One fragment, whole."""
+
+    id: UUID
+    agent: str
+    """Id of the agent whose it is; its UUID where it never had an id here."""
+    kind: Kind
+    content: str
+    at: Timestamp
+    visibility: Visibility
+    speaker: str | None
+    speaker_name: str | None
+    language: str | None
+    conversation_id: str | None
+    subject: str | None
+    slot: str | None
+    about: tuple[str, ...]
+    importance: float
+    confidence: float
+    pinned: bool
+    uses: int
+    last_used: Timestamp
+    strength: float
+    """What fading has left of it by now, from 1 down to 0."""
+    valid_from: Timestamp
+    valid_to: Timestamp | None
+    replaces_id: UUID | None
+    replaced_by: UUID | None
+    derived_from: tuple[UUID, ...]
+    sources: tuple[UUID, ...]
+    archived: bool
+
+
+class FragmentFound(FragmentShown):
+    """One fragment that fits what was searched for."""
+
+    score: float
+    why: Why
+
+
+class SearchAnswer(_Model):
+    """What was found, best first."""
+
+    results: list[FragmentFound]
+
+
+class HistoryAnswer(_Model):
+    """A chain of replacements, the oldest first."""
+
+    fragments: list[FragmentShown]
+
+
+class EntityShown(_Model):
+    """Someone or something that an agent knows of."""
+
+    agent: str
+    key: str
+    name: str
+    kind: Literal["person", "place", "thing"]
+    mentions: int
+    last_at: Timestamp
+
+
+class RelationShown(_Model):
+    """What an agent knows of two entities."""
+
+    agent: str
+    kind: RelationKind
+    source: str
+    target: str
+    weight: float
+    last_at: Timestamp
+    derived_from: tuple[UUID, ...]
+
+
+class GraphAnswer(_Model):
+    """Entities, those named most first, and what is known between them, the weightiest first."""
+
+    entities: list[EntityShown]
+    relations: list[RelationShown]
+
+
+class VerifyAnswer(_Model):
+    """Whether the chain of events is whole, and else the first place where it is not."""
+
+    whole: bool
+    checked: int | None = None
+    """Events; None where it is broken."""
+    erased: int | None = None
+    """Of these, those whose content was dropped on purpose."""
+    number: int | None = None
+    """Of the first event that is wrong."""
+    msg_id: UUID | None = None
+    what: str | None = None
+
+
+class StatsAnswer(_Model):
+    """Figures, by part."""
+
+    memory: dict[str, Any]
+    agents: dict[str, dict[str, int]]
+    """By id: fragments of each kind, how many hold, how many are shared."""
+    archive: dict[str, Any]

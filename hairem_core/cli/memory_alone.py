@@ -1,0 +1,86 @@
+"""Memory without an H-Core: the same HTTP routes, on a socket that only this command knows."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import uvicorn
+from fastapi import FastAPI
+
+from hairem_core.api.memory import memory_router
+from hairem_core.cli.places import NotRunning, Places
+from hairem_core.config import SystemConfig
+from hairem_core.data import DataFolder
+from hairem_core.memory.service import MemoryService
+
+
+@asynccontextmanager
+async def serve_alone(places: Places, *, make: bool = False) -> AsyncGenerator[Path]:
+    """Yield the Unix socket on which the memory of a stopped house is served meanwhile.
+
+    No H-Core can be started on the data folder until this ends. Raises NotRunning where there is no
+    memory (unless `make`) or it is on a server, DataFolderError, MemoryUnavailable, ConfigError.
+    """
+    config = places.load_config()
+    _check(places, config, make=make)
+    data = DataFolder(places.data)
+    data.lock()
+    try:
+        async with _opened(config, data) as service:
+            app = FastAPI(openapi_url=None)
+            app.include_router(memory_router(service, lambda _: True))
+            async with _serving(app) as path:
+                yield path
+    finally:
+        data.unlock()
+
+
+def _check(places: Places, config: SystemConfig, *, make: bool) -> None:
+    if config.memory.url is not None:
+        # Opening it would take it over from an H-Core on another machine, which writes no more.
+        raise NotRunning(
+            "no H-Core runs on this data folder, and its memory is on a server",
+            where=str(places.data),
+            hint="Start it with `hairem up`.",
+        )
+    if not make and not (places.data / "memory").is_dir():
+        raise NotRunning(
+            "no H-Core runs on this data folder, and there is no memory in it",
+            where=str(places.data),
+            hint="Name the house's folder with --data, or start it with `hairem up`.",
+        )
+
+
+@asynccontextmanager
+async def _serving(app: FastAPI) -> AsyncGenerator[Path]:
+    with TemporaryDirectory(prefix="hairem-") as folder:
+        path = Path(folder) / "memory"
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        server = _Server(
+            uvicorn.Config(
+                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
+            )
+        )
+        task = asyncio.create_task(server.serve([listener]), name="memory")
+        try:
+            while not server.started:
+                if task.done():
+                    task.result()
+                await asyncio.sleep(0.005)
+            yield path
+        finally:
+            server.should_exit = True
+            await asyncio.gather(task, return_exceptions=True)
+            listener.close()
+
+
+class _Server(uvicorn.Server):
+    """A web server that leaves signals to the command it runs in."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

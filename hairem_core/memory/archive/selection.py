@@ -1,0 +1,98 @@
+"""Which archived fragments are meant, as SQL and as a check in Python."""
+
+import json
+import unicodedata
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from hairem_core.memory.archive.tables import FRAGMENT
+from hairem_core.memory.fragment import Fragment, Kind
+from hairem_core.memory.scope import Scope
+
+type Condition = sa.ColumnElement[bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Fragments for which everything holds that is given. Nothing given: all."""
+
+    agent: UUID | None = None
+    kinds: Collection[Kind] | None = None
+    subject: str | None = None
+    """Key of the entity of which it says something."""
+    about: Collection[str] | None = None
+    """Keys of entities; it says something of one of them, or names one."""
+    speaker: str | None = None
+    """Address of who said it."""
+    since: datetime | None = None
+    """Said then or later."""
+    until: datetime | None = None
+    """Said before then."""
+    text: str | None = None
+    """What is written in it, in capitals or not, its accents composed or not."""
+    origins: Collection[UUID] | None = None
+    """It was made of one of these: events (`derived_from`) or fragments (`sources`)."""
+    with_replaced: bool = True
+    """Also what does not hold any more."""
+
+    def condition(self) -> Condition:
+        """Return the same as SQL, or more than that: what SQL cannot tell, `admits` does."""
+        columns = FRAGMENT.c
+        conditions: list[Condition] = [sa.true()]
+        if self.agent is not None:
+            conditions.append(columns.agent == self.agent)
+        if self.kinds is not None:
+            conditions.append(columns.kind.in_(self.kinds))
+        if self.subject is not None:
+            conditions.append(columns.subject == self.subject)
+        if self.about is not None:
+            quoted = [json.dumps(each, ensure_ascii=False) for each in self.about]
+            named = [columns.about.contains(each, autoescape=True) for each in quoted]
+            conditions.append(sa.or_(columns.subject.in_(self.about), *named))
+        if self.speaker is not None:
+            conditions.append(columns.speaker == self.speaker)
+        if self.since is not None:
+            conditions.append(columns.at >= self.since)
+        if self.until is not None:
+            conditions.append(columns.at < self.until)
+        if not self.with_replaced:
+            conditions.append(columns.valid_to.is_(None))
+        return sa.and_(*conditions)
+
+    def admits(self, fragment: Fragment) -> bool:
+        """Return whether a fragment is meant that fulfils `condition`."""
+        if self.about is not None and not {fragment.subject, *fragment.about} & {*self.about}:
+            return False
+        if self.text is not None and folded(self.text) not in folded(fragment.content):
+            return False
+        made_of = {*fragment.derived_from, *fragment.sources}
+        return self.origins is None or not made_of.isdisjoint(self.origins)
+
+
+def visible(scope: Scope) -> Condition:
+    """Return a scope as a condition of SQL; `Scope.admits` is asked of every row as well."""
+    if scope.agent is None:
+        return sa.true()
+    mine = FRAGMENT.c.agent == scope.agent
+    return sa.or_(mine, FRAGMENT.c.visibility == "shared") if scope.with_shared else mine
+
+
+def after(fragment: Fragment) -> Condition:
+    """Return what comes after a fragment, by time and id."""
+    at, key = FRAGMENT.c.at, FRAGMENT.c.id
+    return sa.or_(at > fragment.at, sa.and_(at == fragment.at, key > fragment.id))
+
+
+def folded(text: str) -> str:
+    """Return a text as it is compared with others."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def about_of(row: Any) -> set[str | None]:
+    """Return the keys in the columns `about` and `subject` of a row."""
+    return {row.subject, *json.loads(row.about)}

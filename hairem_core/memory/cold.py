@@ -1,0 +1,88 @@
+"""Recall from the cold archive: merged with what is warm, and warm again once it was of use."""
+
+import asyncio
+import logging
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from hairem_core.errors import HairemError
+from hairem_core.memory import decay
+from hairem_core.memory.archive.mover import ArchiveMover
+from hairem_core.memory.archive.store import ColdArchive
+from hairem_core.memory.fragment import Fragment
+from hairem_core.memory.recall.ranking import MEANING, Hit, Question, after_fading
+from hairem_core.memory.scope import Scope
+from hairem_core.sdk.recollection import Why
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class ColdRecall:
+    """Finds in the archive what a question asks for."""
+
+    def __init__(self, archive: ColdArchive, mover: ArchiveMover) -> None:
+        self._archive = archive
+        self._mover = mover
+        self._restoring: set[asyncio.Task[None]] = set()
+
+    async def search(
+        self, scope: Scope, question: Question, *, model: str | None, now: datetime
+    ) -> list[tuple[Hit, Fragment]]:
+        """Return what fits, best first; the scores are those of warm recall.
+
+        `model` is that of the question's vector. Raises ArchiveUnavailable.
+        """
+        found = await self._archive.search(
+            question.text,
+            scope,
+            limit=question.limit,
+            vector=question.vector,
+            model=model,
+            kinds=question.kinds or None,
+            about=question.about or None,
+            since=question.since,
+            until=question.until,
+            with_replaced=question.as_of is not None,
+        )
+        hits = []
+        for each in found:
+            fragment, meaning = each.fragment, max(0.0, each.cosine or 0.0)
+            if question.as_of is not None and not fragment.held_at(question.as_of):
+                continue
+            half_life = decay.half_life(fragment.importance, fragment.uses)
+            left = 1.0
+            if not fragment.pinned:
+                left = decay.strength(now - fragment.last_used, half_life)
+            why = Why(words=each.words, meaning=meaning, strength=left)
+            score = after_fading(each.words + MEANING * meaning, left)
+            hit = Hit(agent=fragment.agent, fragment_id=fragment.id, score=score, why=why)
+            hits.append((hit, fragment))
+        return hits
+
+    def restore(self, ids: Collection[UUID]) -> None:
+        """Have archived fragments moved back, in the background: they were of use."""
+        if ids:
+            task = asyncio.create_task(self._restore(ids), name="memory restore")
+            self._restoring.add(task)
+            task.add_done_callback(self._restoring.discard)
+
+    async def close(self) -> None:
+        """End what is under way."""
+        while self._restoring:
+            await asyncio.wait(self._restoring)
+
+    async def _restore(self, ids: Collection[UUID]) -> None:
+        try:
+            await self._mover.restore(ids)
+        except HairemError as err:
+            _LOGGER.warning("What was recalled from the archive stays there: %s", err)
+
+
+def merged(
+    warm: Sequence[tuple[Hit, Fragment]], cold: Sequence[tuple[Hit, Fragment]], limit: int
+) -> list[tuple[Hit, Fragment]]:
+    """Return the best of both, best first. What is in both counts as warm."""
+    there = {fragment.id for _, fragment in warm}
+    both = [*warm, *(each for each in cold if each[1].id not in there)]
+    return sorted(both, key=lambda each: each[0].score, reverse=True)[:limit]

@@ -1,0 +1,1 @@
+"""Dream: the nightly upkeep of memory, which loses nothing, doubles nothing and can be killed."""

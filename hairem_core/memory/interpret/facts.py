@@ -1,0 +1,129 @@
+"""What is learned from one utterance by rule, without a model: English and French.
+
+Precision goes before recall: a fact comes only of a clause that fits a pattern as a whole, whose
+subject is named in it, and which is no question, hypothesis, command, quotation or hearsay. In one
+audit of an agent's memory 97.8% of 10,134 stored entries were junk.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from hairem_core.memory.interpret.attributes import attributes_of
+from hairem_core.memory.interpret.corrections import corrected
+from hairem_core.memory.interpret.entities import Mention, entities_of, entity_key
+from hairem_core.memory.interpret.extracted import Antecedent, ExtractedFact, Said
+from hairem_core.memory.interpret.guards import Clause, clauses_of
+from hairem_core.memory.interpret.predicates import ENGLISH, FRENCH, Predicate
+from hairem_core.memory.interpret.said_of import facts_of
+from hairem_core.memory.interpret.subjects import subjects_of
+from hairem_core.memory.interpret.text import plain, words
+
+MOST_FACTS = 8
+"""Facts of one utterance, at most: who tells more at once tells a story."""
+REMEMBERED = 0.95
+"""Importance of what was asked to be remembered: it fades last of all that fades."""
+_HEDGED = 0.6
+_LEAST_REMEMBERED = 3
+"""Words that something has which was asked to be remembered, and fits no pattern."""
+
+
+def extract(said: Said, *, antecedent: Antecedent | None = None) -> list[ExtractedFact]:
+    """Return what is learned from an utterance, each fact once, in the order in which it was said.
+
+    `antecedent` is the fact that the speaker told last in the same conversation: corrections such
+    as "no, it's green now" speak of it.
+    """
+    found: dict[tuple[str, str | None, str], ExtractedFact] = {}
+    for clause in clauses_of(said.text):
+        facts = _of_clause(clause, said)
+        if not facts and clause.is_correction and antecedent is not None:
+            facts = corrected(clause, antecedent)
+        for fact in facts:
+            found[fact.subject, fact.slot, fact.value] = fact
+            antecedent = antecedent_of(fact) or antecedent
+    return list(found.values())[:MOST_FACTS]
+
+
+def antecedent_of(fact: ExtractedFact) -> Antecedent | None:
+    """Return a fact as a correction may speak of it; None where it has no value to correct."""
+    if fact.slot is None or not fact.spoken_value or fact.retracts:
+        return None
+    return Antecedent(
+        content=fact.content,
+        subject=fact.subject,
+        slot=fact.slot,
+        spoken_value=fact.spoken_value,
+        importance=fact.importance,
+        about=fact.about,
+    )
+
+
+def value_in(content: str, *, subject: str, slot: str, speaker: str, said: Said) -> str | None:
+    """Return the value of a fact that is stored, read from its words; None where it cannot be.
+
+    `said` lends its time and language.
+    """
+    again = replace(said, text=content, speaker=speaker)
+    for fact in extract(again):
+        if (fact.subject, fact.slot) == (subject, slot):
+            return fact.value
+    return None
+
+
+def _of_clause(clause: Clause, said: Said) -> list[ExtractedFact]:
+    facts = list(attributes_of(clause, said.speaker)) or list(_by_predicate(clause, said))
+    if not facts and clause.is_to_remember:
+        facts = _as_told(clause, said)
+    return [_finished(each, clause) for each in facts]
+
+
+def _by_predicate(clause: Clause, said: Said) -> Iterator[ExtractedFact]:
+    text, bare = clause.text[: clause.end].rstrip(" .!,"), clause.plain[: clause.end].rstrip(" .!,")
+    is_french = (said.language or "").startswith("fr")
+    predicates: tuple[Predicate, ...] = (
+        (*FRENCH, *ENGLISH) if is_french else (*ENGLISH, *FRENCH)
+    )
+    for subject in subjects_of(text, bare, said.speaker):
+        for predicate in predicates:
+            match = predicate.pattern.fullmatch(bare, subject.end)
+            if match is None:
+                continue
+            facts = facts_of(predicate.what, subject, match, text, said.speaker)
+            if facts:
+                yield from facts
+                return
+
+
+def _as_told(clause: Clause, said: Said) -> list[ExtractedFact]:
+    """Return what was asked to be remembered as it was said, though it fits no pattern."""
+    content = clause.text.strip(" .!,")
+    bare = plain(content)
+    if len(words(bare)) < _LEAST_REMEMBERED:
+        return []
+    named = [each for each in entities_of(content) if each.kind == "person"]
+    starts = [each for each in named if plain(each.name) in bare[: len(each.name) + 3]]
+    subject = starts[0].key if starts else said.speaker
+    return [ExtractedFact(content=content, subject=subject, slot=None, value=bare)]
+
+
+def _finished(fact: ExtractedFact, clause: Clause) -> ExtractedFact:
+    """Return a fact with all that is named in it, and as sure and as important as it was said."""
+    known = {each.key: each for each in fact.entities}
+    for each in entities_of(fact.content):
+        known.setdefault(each.key, each)
+    mentions = tuple(known.values())
+    about = tuple(dict.fromkeys((fact.subject, *fact.about, *known)))
+    return replace(
+        fact,
+        about=about,
+        entities=(*mentions, *_subject(fact, mentions)),
+        importance=REMEMBERED if clause.is_to_remember else fact.importance,
+        confidence=_HEDGED if clause.is_hedged else fact.confidence,
+    )
+
+
+def _subject(fact: ExtractedFact, mentions: tuple[Mention, ...]) -> tuple[Mention, ...]:
+    if fact.subject in {each.key for each in mentions} or not fact.subject.startswith("thing:"):
+        return ()
+    name = fact.subject.removeprefix("thing:")
+    return (Mention(key=entity_key(name, "thing"), name=name, kind="thing"),)
