@@ -1,4 +1,4 @@
-"""`hairem bench recall`: how much of the evidence recall finds, on conversations of LoCoMo's format.
+"""`hairem bench recall`: how much evidence recall finds, on conversations of LoCoMo's format.
 
 Every turn is recorded as the message that it would be, in the real store: embedded SurrealDB, the
 recall index on disk, vectors by the real gateway. Every conversation is the memory of an agent of

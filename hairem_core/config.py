@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     JsonValue,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -153,6 +155,33 @@ class AgentsConfig(_Section):
     limits: AgentLimits = AgentLimits()
 
 
+class DreamConfig(_Section):
+    """When memory is tended at night, and how."""
+
+    at: str = Field(default="03:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    """Local time at which it is due."""
+    time_zone: str | None = None
+    """The house's, such as `Europe/Paris`; none is the system's."""
+    idle_minutes: NonNegativeInt = 10
+    """For how long nobody must have spoken."""
+    latest_hours: NonNegativeFloat = 3.0
+    """Hours after `at` when it is done although somebody speaks."""
+    archive_below: float = Field(default=0.05, ge=0, le=0.5)
+    """Strength below which a fragment goes to the archive."""
+    synthesis_calls: NonNegativeInt = 20
+    """How often a model is asked in one night, at most; 0 asks none."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        try:
+            if value is not None:
+                ZoneInfo(value)
+        except (ValueError, OSError, ZoneInfoNotFoundError) as err:
+            raise ValueError("there is no such time zone; write one like Europe/Paris") from err
+        return value
+
+
 class MemoryConfig(_Section):
     """Where memory lives and how much of it a prompt gets."""
 
@@ -162,6 +191,8 @@ class MemoryConfig(_Section):
     """How many messages of the conversation go into a prompt."""
     recall_results: NonNegativeInt = 6
     """How many recalled messages go into a prompt."""
+    interpret_calls_per_hour: NonNegativeInt = 120
+    """How often a model is asked in an hour what is worth keeping of what was said; 0 asks none."""
     archive_url: SecretStr | None = None
     """`mysql+aiomysql://` of a MariaDB server, or `sqlite+aiosqlite:///` of a file, for what has
     faded; none is `<data>/archive.sqlite3`.
@@ -170,6 +201,7 @@ class MemoryConfig(_Section):
     """Whether the connection to MariaDB is encrypted, and the server's certificate looked at."""
     archive_tls_ca: Path | None = None
     """PEM file of who vouches for that certificate; none trusts whom the system does."""
+    dream: DreamConfig = DreamConfig()
 
     @field_validator("archive_url")
     @classmethod

@@ -20,6 +20,7 @@ import uvicorn
 from hairem_core import __version__
 from hairem_core.api.app import create_app
 from hairem_core.api.bridge import BridgeContext
+from hairem_core.api.dreams import Dreams
 from hairem_core.api.tokens import TokenStore
 from hairem_core.api.turns import Turns
 from hairem_core.config import SystemConfig
@@ -27,6 +28,7 @@ from hairem_core.data import DataFolder, write_private
 from hairem_core.errors import HairemError
 from hairem_core.hlink.bus import Bus
 from hairem_core.hlink.connection import check_server, create_client
+from hairem_core.hlink.eraser import Eraser
 from hairem_core.hlink.errors import BusError
 from hairem_core.hlink.server import PrivateRedis
 from hairem_core.home.tools import ToolLink
@@ -44,7 +46,8 @@ from hairem_core.hotplug.secrets import SecretStore
 from hairem_core.hotplug.services import AgentServices, Models
 from hairem_core.hotplug.snapshot import SnapshotStore, give_to_group
 from hairem_core.llm.gateway import ModelGateway
-from hairem_core.memory.store import MemoryStore
+from hairem_core.memory.dream.telling import DreamTeller
+from hairem_core.memory.service import MemoryService
 
 _LOGGER = logging.getLogger(__name__)
 FIRST_CLIENT = "home-assistant"
@@ -72,10 +75,6 @@ class Core:
         """`models` serves the agents instead of the models that `config` names; `gatekeeper` looks
         at bundles instead of the usual one.
         """
-        self._gateway: ModelGateway | None = None
-        if models is None:
-            models = self._gateway = ModelGateway(config.llm)
-        self._models = models
         self._config = config
         self._data = data
         self._root = root
@@ -84,6 +83,10 @@ class Core:
         self._private_redis: PrivateRedis | None = None
         self._gatekeeper = gatekeeper
         self._secrets = SecretStore(root / config.agents.secrets_file, os.environ)
+        self._gateway: ModelGateway | None = None
+        if models is None:
+            models = self._gateway = ModelGateway(config.llm, redact=self._secrets.redact)
+        self._models = models
         self._logs: defaultdict[str, AgentLog] = defaultdict(AgentLog)
         self.registry = AgentRegistry()
         self.new_token: str | None = None
@@ -122,14 +125,8 @@ class Core:
         self._forkserver = Forkserver()
         await self._forkserver.start()
         stack.push_async_callback(self._forkserver.stop)
-        self.memory = await MemoryStore.open(
-            config.memory.url or f"surrealkv://{data.path / 'memory'}",
-            index_folder=data.path / "recall",
-            identify=self._agent_uuid,
-            embedder=self._gateway.embedder if self._gateway else None,
-        )
-        stack.push_async_callback(self.memory.close)
         self.bus = await self._open_bus()
+        await self._open_memory()
         self._home = ToolLink(self.bus)
         await self._home.start()
         stack.push_async_callback(self._home.stop)
@@ -150,6 +147,8 @@ class Core:
             registry=self.registry,
             control=self.control,
             turns=turns,
+            memory=self._remembering,
+            dreams=Dreams(self._remembering.dreamer, config.house.language),
         )
         self._server_id = context.server_id
         stack.push_async_callback(self._loader.stop)
@@ -176,6 +175,23 @@ class Core:
         self._stack.push_async_callback(bus.close)
         self._redis_version = await check_server(client)
         return bus
+
+    async def _open_memory(self) -> None:
+        """Open memory and let it work; it is there before the first agent."""
+        config, gateway = self._config, self._gateway
+        self._remembering = await MemoryService.open(
+            self._data.path,
+            config.memory,
+            language=config.house.language,
+            identify=self._agent_uuid,
+            embedder=gateway.embedder if gateway else None,
+            model=gateway,
+            publish=DreamTeller(self.bus),
+            traces=Eraser(self.bus.redis, is_private=self._private_redis is not None),
+        )
+        self._stack.push_async_callback(self._remembering.close)
+        await self._remembering.start()
+        self.memory = self._remembering.store
 
     def _agent_uuid(self, agent_id: str) -> UUID | None:
         record = self.registry.get(agent_id)
@@ -323,7 +339,7 @@ class Core:
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "parts": {
                 "redis": redis,
-                "memory": {"status": "up", **await self.memory.statistics()},
+                "memory": await self._remembering.describe(),
                 "llm": self._gateway.describe() if self._gateway else {"status": "up"},
                 "agents": {"status": "up" if live else "down", "states": states},
             },

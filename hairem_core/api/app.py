@@ -6,7 +6,9 @@ from typing import Any
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse
 
+from hairem_core.api import errors
 from hairem_core.api.bridge import BridgeContext, BridgeSession
+from hairem_core.api.memory import memory_router
 from hairem_core.errors import HairemError
 
 type HealthCheck = Callable[[], Awaitable[dict[str, Any]]]
@@ -20,8 +22,7 @@ def create_app(context: BridgeContext, health: HealthCheck) -> FastAPI:
     app = FastAPI(title="hAIrem", version=context.version, openapi_url=None)
 
     def is_known(request: Request) -> bool:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and context.tokens.verify(token.strip()) is not None
+        return errors.is_known(request, context.tokens)
 
     @app.get("/api/health")
     async def get_health(request: Request) -> JSONResponse:
@@ -33,30 +34,25 @@ def create_app(context: BridgeContext, health: HealthCheck) -> FastAPI:
     @app.get("/api/agents")
     async def get_agents(request: Request) -> JSONResponse:
         if not is_known(request):
-            return _unauthorized()
+            return errors.unauthorized()
         return JSONResponse({"agents": [each.as_dict() for each in context.registry.records()]})
 
     @app.get("/api/agents/{agent_id}")
     async def get_agent(request: Request, agent_id: str) -> JSONResponse:
         if not is_known(request):
-            return _unauthorized()
+            return errors.unauthorized()
         try:
             return JSONResponse(context.control.details(agent_id))
         except HairemError as err:
             if err.code != "unknown_agent":
                 raise
-            return JSONResponse({"error": {"code": err.code, "message": str(err)}}, 404)
+            return errors.told(err)
+
+    if context.memory is not None and context.dreams is not None:
+        app.include_router(memory_router(context.memory, context.dreams, is_known))
 
     @app.websocket("/api/ws")
     async def bridge(socket: WebSocket) -> None:
         await BridgeSession(socket, context).run()
 
     return app
-
-
-def _unauthorized() -> JSONResponse:
-    error = {
-        "code": "invalid_token",
-        "message": "send `Authorization: Bearer <token>` with a token of this H-Core",
-    }
-    return JSONResponse({"error": error}, 401, {"WWW-Authenticate": "Bearer"})

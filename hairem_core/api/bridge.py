@@ -4,18 +4,22 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ValidationError
 
 from hairem_core.api import frames
+from hairem_core.api.dreams import Dreams
 from hairem_core.api.logs import LogForwarder, as_event
 from hairem_core.api.tokens import TokenStore
 from hairem_core.api.turns import Turn, TurnRefused, Turns
 from hairem_core.errors import HairemError
 from hairem_core.hotplug.control import AgentControl
 from hairem_core.hotplug.registry import AgentRecord, AgentRegistry
+
+if TYPE_CHECKING:
+    from hairem_core.memory.service import MemoryService
 
 _LOGGER = logging.getLogger(__name__)
 _AUTH_SECONDS = 10.0
@@ -41,6 +45,8 @@ class BridgeContext:
     registry: AgentRegistry
     turns: Turns
     control: AgentControl
+    memory: MemoryService | None = None
+    dreams: Dreams | None = None
 
 
 class BridgeSession:
@@ -53,6 +59,7 @@ class BridgeSession:
         self._turns: dict[int, Turn] = {}
         self._subscriptions: dict[int, Callable[[], None]] = {}
         self._orders: set[asyncio.Task[None]] = set()
+        self._dreams: set[asyncio.Task[None]] = set()
         self._client = ""
         self._last_id = 0
         self._is_too_slow = False
@@ -77,6 +84,8 @@ class BridgeSession:
             writer.cancel()
             for unsubscribe in self._subscriptions.values():
                 unsubscribe()
+            for following in self._dreams:
+                following.cancel()  # the dream itself goes on
             await self._cancel_turns()
             # What was ordered is carried out, whether or not anyone waits for the result.
             await asyncio.gather(*self._orders)
@@ -169,6 +178,9 @@ class BridgeSession:
             case frames.AgentOrder():
                 await self._order(command)
                 return {}
+            case frames.MemoryDream():
+                self._dream(command.id)
+                return None
             case frames.Unsubscribe(subscription=subscription):
                 if subscription not in self._subscriptions:
                     raise TurnRefused(
@@ -213,6 +225,21 @@ class BridgeSession:
             is_full=lambda: self._outgoing.qsize() > _QUEUE_FOR_LOGS,
         )
         self._subscriptions[command_id] = forwarder.stop
+
+    def _dream(self, command_id: int) -> None:
+        dreams = self._context.dreams
+        if dreams is None:
+            raise TurnRefused("refused", "this H-Core has no dreamer")
+
+        def emit(event: Any) -> None:
+            is_progress = isinstance(event, frames.DreamProgressed)
+            if not is_progress or self._outgoing.qsize() < _QUEUE_FOR_LOGS:
+                self._send_event(command_id, event)
+
+        self._send(frames.Success(id=command_id, result={"joined": dreams.is_under_way}))
+        following = asyncio.create_task(dreams.follow(emit), name="follow a dream")
+        self._dreams.add(following)
+        following.add_done_callback(self._dreams.discard)
 
     async def _order(self, command: frames.AgentOrder) -> None:
         control = self._context.control

@@ -1,5 +1,6 @@
 """The frames of the bridge, as `docs/bridge.md` describes them."""
 
+import json
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -361,6 +362,15 @@ AUTH: TypeAdapter[Auth] = TypeAdapter(Auth)
 COMMAND: TypeAdapter[Any] = TypeAdapter(AnyCommand)
 
 
+_NAMES = {
+    "hairem_core__api__frames__Failure": "Failure",
+    "hairem_core__hotplug__report__Step": "Step",
+    "hairem_core__memory__dream__digest__Failure": "DreamStepFailure",
+    "hairem_core__memory__dream__parts__Step": "DreamStep",
+}
+"""What two rooms call the same has the module's name in the schema, which is nobody's business."""
+
+
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of every frame: `client` and `server` under `$defs`."""
     refs, schema = TypeAdapter.json_schemas(
@@ -372,4 +382,9 @@ def json_schema() -> dict[str, Any]:
         description=f"Schema version {SCHEMA_VERSION}; see docs/bridge.md.",
     )
     schema["$defs"] |= {name: ref for (name, _), ref in refs.items()}
+    written = json.dumps(schema)
+    for long, short in _NAMES.items():
+        written = written.replace(long, short)
+    schema = json.loads(written)
+    schema["$defs"] = dict(sorted(schema["$defs"].items()))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,8 +1,8 @@
 """`/api/memory`: what a house remembers, for its owner. The format is in `docs/memory.md`."""
 
 from collections.abc import Callable, Coroutine
-from datetime import datetime
-from typing import Annotated, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,7 +10,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from hairem_core.api import errors
+from hairem_core.api.dreams import Dreams
 from hairem_core.api.memory_models import (
+    DreamAnswer,
+    DreamStarted,
     EntityShown,
     FragmentFound,
     FragmentShown,
@@ -25,17 +28,23 @@ from hairem_core.api.memory_models import (
 )
 from hairem_core.errors import HairemError
 from hairem_core.memory.chain import Break
+from hairem_core.memory.cold import merged
 from hairem_core.memory.decay import half_life, strength
 from hairem_core.memory.errors import UnknownFragment
 from hairem_core.memory.fragment import KINDS, Fragment
 from hairem_core.memory.graph import read_graph
 from hairem_core.memory.recall.columns import FOREVER
 from hairem_core.memory.scope import Scope
-from hairem_core.memory.service import MemoryService
+
+if TYPE_CHECKING:
+    from hairem_core.memory.service import MemoryService
 
 type IsKnown = Callable[[Request], bool]
+type Item = tuple[Fragment, bool]
+"""A fragment, and whether it is archived."""
 
 OWNER = Scope(agent=None, with_shared=True)
+_SHOWN = [each.name for each in fields(Fragment) if each.name not in ("agent", "seq", "rev")]
 
 
 class UnknownAgent(HairemError):
@@ -44,7 +53,7 @@ class UnknownAgent(HairemError):
     code = "unknown_agent"
 
 
-def memory_router(service: MemoryService, is_known: IsKnown) -> APIRouter:
+def memory_router(service: MemoryService, dreams: Dreams, is_known: IsKnown) -> APIRouter:
     """Return the routes. Who is not known gets nothing."""
     router = APIRouter(prefix="/api/memory", route_class=_guarded(is_known))
     views = MemoryViews(service)
@@ -72,6 +81,14 @@ def memory_router(service: MemoryService, is_known: IsKnown) -> APIRouter:
     @router.post("/verify")
     async def verify() -> VerifyAnswer:
         return await views.verify()
+
+    @router.post("/dream", status_code=202)
+    async def start_dream() -> DreamStarted:
+        return DreamStarted(joined=dreams.start())
+
+    @router.get("/dream")
+    async def get_dream() -> DreamAnswer:
+        return dreams.describe()
 
     return router
 
@@ -108,10 +125,41 @@ class MemoryViews:
                 }
         return StatsAnswer(memory=memory, agents=dict(sorted(agents.items())), archive=archive)
 
+    async def search(self, query: SearchQuery) -> SearchAnswer:
+        """Return what fits, best first. Raises UnknownAgent, MemoryUnavailable."""
+        scope = self._scope(query.agent)
+        question = await self._store.question(
+            query.q,
+            scope,
+            limit=query.limit,
+            kinds=tuple(query.kind),
+            about=self._store.about_keys(query.about, scope),
+            since=query.since,
+            until=query.until,
+            as_of=query.as_of,
+        )
+        found = await self._store.search(scope, question)
+        archived: set[UUID] = set()
+        if query.archived:
+            cold = await self._store.search_archive(scope, question)
+            archived = {each.id for _, each in cold} - {each.id for _, each in found}
+            found = merged(found, cold, query.limit)
+        return SearchAnswer(
+            results=[
+                FragmentFound(
+                    **self._values(fragment),
+                    archived=fragment.id in archived,
+                    score=hit.score,
+                    why=hit.why,
+                )
+                for hit, fragment in found
+            ]
+        )
+
     async def fragment(self, fragment_id: UUID) -> FragmentShown:
         """Return one fragment, archived or not. Raises UnknownFragment, MemoryUnavailable."""
         fragment, is_archived = await self._get(fragment_id)
-        return self._shown(fragment, is_archived=is_archived)
+        return self._shown(fragment, is_archived)
 
     async def history(self, fragment_id: UUID) -> HistoryAnswer:
         """Return what a fragment replaced and what replaced it, the oldest first.
@@ -128,7 +176,7 @@ class MemoryViews:
     async def graph(self, query: GraphQuery) -> GraphAnswer:
         """Return entities and relations. Raises UnknownAgent, MemoryUnavailable."""
         scope = self._scope(query.agent)
-        keys = self._store.keys(query.about, scope) if query.about is not None else None
+        keys = self._store.about_keys(query.about, scope) if query.about is not None else None
         found = await read_graph(
             self._store.database, agent=scope.agent, keys=keys, limit=query.limit
         )
@@ -156,7 +204,9 @@ class MemoryViews:
         """Return what is looked at: one agent's memory, or with None everyone's."""
         if agent_id is None:
             return OWNER
-        agent = next((who for who, name in self._store.names.all().items() if name == agent_id), None)
+        agent = next(
+            (who for who, name in self._store.names.all().items() if name == agent_id), None
+        )
         if agent is None:
             raise UnknownAgent(
                 f"memory knows no agent {agent_id!r}", hint="`hairem memory stats` names them."

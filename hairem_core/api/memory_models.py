@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from hairem_core.memory.dream.digest import Digest
 from hairem_core.memory.fragment import Kind, RelationKind, Visibility
 from hairem_core.sdk.message import Timestamp
 from hairem_core.sdk.recollection import Why
@@ -156,3 +157,28 @@ class StatsAnswer(_Model):
     agents: dict[str, dict[str, int]]
     """By id: fragments of each kind, how many hold, how many are shared."""
     archive: dict[str, Any]
+
+
+class DreamError(_Model):
+    """Why the last dream that was asked for broke off."""
+
+    code: str
+    message: str
+
+
+class DreamAnswer(_Model):
+    """What the dreamer does, and what its last dream did."""
+
+    status: dict[str, Any]
+    error: DreamError | None
+    digest: Digest | None
+    """Of the last dream that was dreamt to its end."""
+    text: str | None
+    """The digest in words, in the language of the house."""
+
+
+class DreamStarted(_Model):
+    """A dream is under way."""
+
+    joined: bool
+    """Whether it was under way before."""

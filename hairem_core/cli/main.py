@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from hairem_core import __version__
-from hairem_core.cli import agent, bus
+from hairem_core.cli import agent, bus, dream, memory
 from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, print_table
 from hairem_core.cli.places import Places, find_places
 from hairem_core.errors import HairemError
@@ -28,6 +28,8 @@ token_app = typer.Typer(help="Tokens of clients.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
 app.add_typer(agent.app, name="agent")
 app.add_typer(bus.app, name="bus")
+app.add_typer(memory.app, name="memory")
+app.command()(dream.dream)
 
 _WRONG_INPUT = {"unknown_agent", "empty_text", "invalid_format"}
 

@@ -6,15 +6,19 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
 
+from hairem_core.api.dreams import Dreams
 from hairem_core.api.memory import memory_router
 from hairem_core.cli.places import NotRunning, Places
 from hairem_core.config import SystemConfig
 from hairem_core.data import DataFolder
-from hairem_core.memory.service import MemoryService
+
+if TYPE_CHECKING:
+    pass
 
 
 @asynccontextmanager
@@ -31,7 +35,8 @@ async def serve_alone(places: Places, *, make: bool = False) -> AsyncGenerator[P
     try:
         async with _opened(config, data) as service:
             app = FastAPI(openapi_url=None)
-            app.include_router(memory_router(service, lambda _: True))
+            dreams = Dreams(service.dreamer, config.house.language)
+            app.include_router(memory_router(service, dreams, lambda _: True))
             async with _serving(app) as path:
                 yield path
     finally:

@@ -1,17 +1,20 @@
 """The command's way to memory: the running H-Core, or the memory itself where none runs."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
+import typer
 
 from hairem_core.cli.places import NotRunning, Places
 from hairem_core.errors import HairemError
 
 _TIMEOUT = httpx.Timeout(None, connect=5.0)
 """Verifying a chain, or forgetting someone, takes as long as it takes."""
+_WRONG_INPUT = frozenset({"invalid_format", "unknown_agent", "unknown_fragment"})
 
 
 class MemoryRefusal(HairemError):
@@ -90,6 +93,22 @@ async def open_memory(places: Places, *, make: bool = False) -> AsyncIterator[Me
         transport = httpx.AsyncHTTPTransport(uds=str(socket))
         async with _http("http://memory", transport=transport) as http:
             yield MemoryClient(http)
+
+
+def run[T](
+    places: Places, work: Callable[[MemoryClient], Awaitable[T]], *, make: bool = False
+) -> T:
+    """Return what `work` returns. What memory refuses ends the command, in words."""
+
+    async def ask() -> T:
+        async with open_memory(places, make=make) as memory:
+            return await work(memory)
+
+    try:
+        return asyncio.run(ask())
+    except (MemoryRefusal, BrokenOff) as err:
+        typer.echo(f"hairem: {err}", err=True)
+        raise typer.Exit(2 if err.code in _WRONG_INPUT else 1) from err
 
 
 def _http(base_url: str, **options: Any) -> httpx.AsyncClient:

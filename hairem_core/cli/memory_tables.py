@@ -5,11 +5,15 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import IO, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
 _WIDE = 120
 """Columns from which on an id has a column of its own, instead of a second line."""
+_NARROW = 16
+"""Of a column beside what was said, at most, where there is little room."""
+_ID = 36
 _NO_TERMINAL = 1_000
 
 
@@ -43,24 +47,30 @@ def who(fragment: dict[str, Any]) -> str:
 def fragments(found: Sequence[dict[str, Any]], out: Console, *, marks: Sequence[str] = ()) -> None:
     """Print fragments, one a row; `marks` are first cells of rows, such as `now`."""
     is_wide = out.width >= _WIDE
-    table = _table()
-    if marks:
-        table.add_column("")
-    table.add_column("when", no_wrap=True, min_width=16)
-    for header, most in (("agent", 14), ("kind", 12), ("who", 14)):
-        table.add_column(header, no_wrap=True, max_width=most if out.width < _WIDE else None)
-    table.add_column("what", no_wrap=True, ratio=1)
-    if is_wide:
-        table.add_column("id", no_wrap=True, min_width=36)
+    rows = []
     for number, each in enumerate(found):
-        kind = f"{each['kind']}, old" if each["archived"] else each["kind"]
-        what = line(each["content"])
-        cells = [when(each["at"]), line(each["agent"]), kind, who(each), what]
+        kind = f"{each['kind']}, cold" if each["archived"] else each["kind"]
+        cells = [when(each["at"]), line(each["agent"]), kind, who(each), line(each["content"])]
+        rows.append([*([marks[number]] if marks else []), *cells])
+    headers = [*([""] if marks else []), "when", "agent", "kind", "who", "what"]
+    widths = [
+        min(max(cell_len(row[index]) for row in [headers, *rows]), 99 if is_wide else _NARROW)
+        for index in range(len(headers) - 1)
+    ]
+    left = out.width - sum(widths) - 2 * len(headers) - (_ID + 2 if is_wide else 0)
+    widths.append(max(_ID, left) if out.width < _NO_TERMINAL else left)
+    table = _table()
+    for header, width in zip(headers, widths, strict=True):
+        # The last one is as wide as what is in it, and cut where the terminal ends.
+        least = None if header == "what" else width
+        table.add_column(header, no_wrap=True, min_width=least, max_width=width)
+    if is_wide:
+        table.add_column("id", no_wrap=True, min_width=_ID)
+    for row, each in zip(rows, found, strict=True):
         if is_wide:
-            cells.append(each["id"])
+            table.add_row(*row, each["id"])
         else:
-            cells[-1] = f"{line(what, 400)}\n{each['id']}"
-        table.add_row(*([marks[number], *cells] if marks else cells))
+            table.add_row(*row[:-1], f"{row[-1]}\n{each['id']}")
     out.print(table)
 
 

@@ -3,7 +3,7 @@
 import re
 from datetime import datetime, time, timedelta
 
-from hairem_core.errors import HairemError
+from hairem_core.cli.options import WrongInput
 
 _UNITS = {
     "minute": timedelta(minutes=1),
@@ -25,16 +25,10 @@ _DAYS = {
 }
 
 
-class WrongMoment(HairemError):
-    """A text that is no moment."""
-
-    code = "invalid_format"
-
-
 def moment(text: str, option: str, *, now: datetime, is_end: bool = False) -> datetime:
     """Return the moment that a text means, in the time zone of `now` unless it says another.
 
-    A day by itself is its beginning, or with `is_end` its end. Raises WrongMoment, naming `option`.
+    A day by itself is its beginning, or with `is_end` its end. Raises WrongInput, naming `option`.
     """
     written = " ".join(text.lower().split())
     if written in ("now", "maintenant"):
@@ -61,8 +55,8 @@ def _of_day(day: datetime, is_end: bool) -> datetime:
     return datetime.combine(day.date(), time.max if is_end else time.min).astimezone()
 
 
-def _wrong(text: str, option: str) -> WrongMoment:
-    return WrongMoment(
+def _wrong(text: str, option: str) -> WrongInput:
+    return WrongInput(
         f"{text!r} is no moment",
         where=option,
         hint="Write 2026-05-01, '2026-05-01 14:00', yesterday or '3 days ago'.",

@@ -9,6 +9,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hairem_core.errors import HairemError
+
+
+class WrongInput(HairemError):
+    """What was given to a command is not what it takes."""
+
+    code = "invalid_format"
+
+
 DataOption = Annotated[
     Path | None,
     typer.Option(

@@ -154,7 +154,7 @@ class Eraser:
         """Wait until none of the flags is set."""
         try:
             async with asyncio.timeout(_REWRITE_SECONDS):
-                while any((await self._persistence())[each] for each in flags):  # noqa: ASYNC110
+                while await self._is_any(flags):  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
         except TimeoutError as err:
             raise BusError(
@@ -168,6 +168,10 @@ class Eraser:
                 f"Redis could not write its files anew ({status}: {told})",
                 hint="Look at its log and at the free space; it is tried again at the next start.",
             )
+
+    async def _is_any(self, flags: tuple[str, ...]) -> bool:
+        told = await self._persistence()
+        return any(told[each] for each in flags)
 
     async def _persistence(self) -> dict[str, Any]:
         told: dict[str, Any] = await self._redis.info("persistence")

@@ -202,6 +202,9 @@ class LiteLlm:
     async def close(self) -> None:
         """Close the HTTP clients that LiteLLM keeps."""
         await self._litellm.close_litellm_async_clients()
+        # Ollama's is in a global as well. Used again there, it opens connections that this here,
+        # which no longer knows it, would never close.
+        vars(self._litellm).pop("module_level_aclient", None)
         self._litellm.in_memory_llm_clients_cache.flush_cache()
 
     def _address(self, target: ModelAddress) -> dict[str, Any]:

@@ -20,7 +20,10 @@ class AgentNames:
         self._identify = identify
         self._names: dict[UUID, str] = {}
         self._unsaved: set[UUID] = set()
+        self._saving: dict[UUID, str] = {}
+        """Those that are in the commit under way."""
         writer.prepare(self._save)
+        writer.observe(self._saved)
 
     def identify(self, agent_id: str) -> UUID:
         """Return an agent's UUID, and remember its id.
@@ -49,11 +52,17 @@ class AgentNames:
 
     def _save(self, change: Change, head: Head) -> None:
         """Add to a commit the agents that are new."""
-        for agent in self._unsaved:
+        self._saving = {agent: self._names[agent] for agent in self._unsaved}
+        for agent, name in self._saving.items():
             change.statements.append(
                 Statement(
                     text="UPSERT $id CONTENT { name: $name } RETURN NONE",
-                    variables={"id": RecordID("agent", agent), "name": self._names[agent]},
+                    variables={"id": RecordID("agent", agent), "name": name},
                 )
             )
-        self._unsaved.clear()
+
+    def _saved(self, change: Change, head: Head) -> None:
+        for agent, name in self._saving.items():
+            if self._names[agent] == name:
+                self._unsaved.discard(agent)
+        self._saving = {}

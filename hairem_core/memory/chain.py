@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from hairem_core.sdk.message import Topic
+
 BODY = (
     "sender",
     "speaker_name",
@@ -40,6 +42,8 @@ HEADER = (
     "importance",
 )
 """Fields of an event that stay."""
+ERASED = Topic.MEMORY_ERASED.value
+"""Topic of the event that says which others were emptied."""
 GENESIS = bytes(32)
 """What stands for the hash before the first event's."""
 
@@ -86,23 +90,35 @@ class ChainCheck:
         """Check rows; return the first break."""
         for row in rows:
             if found := self._check(row):
-                return found
+                return self._unsaid() or found
         return None
 
     def finish(self, *, number: int, last_hash: bytes | None) -> Break | None:
         """Check the end: `number` and `last_hash` are those that the store last wrote down."""
+        found = None
         if number > self.checked:
-            return self._break(self.checked + 1, None, "is missing, and all that came after it")
-        if number < self.checked:
-            return self._break(number + 1, None, "was put in behind the last one")
-        if number and last_hash != self.hash:
-            return self._break(number, None, "is not the one that was last written")
-        for by, numbers in sorted(self._dropped.items()):
-            if unsaid := numbers - self._said.get(by, set()):
-                return self._break(
-                    min(unsaid), None, f"was emptied, but event {by} does not say so"
-                )
-        return None
+            found = self._break(self.checked + 1, None, "is missing, and all that came after it")
+        elif number < self.checked:
+            found = self._break(number + 1, None, "was put in behind the last one")
+        elif number and last_hash != self.hash:
+            found = self._break(number, None, "is not the one that was last written")
+        return self._unsaid(is_all=found is None) or found
+
+    def _unsaid(self, *, is_all: bool = False) -> Break | None:
+        """Return the first event that was emptied without the event that says so.
+
+        Unless all were checked, what was not checked may say so.
+        """
+        unsaid = [
+            (number, by)
+            for by, numbers in self._dropped.items()
+            if is_all or by <= self.checked
+            for number in numbers - self._said.get(by, set())
+        ]
+        if not unsaid:
+            return None
+        number, by = min(unsaid)
+        return self._break(number, None, f"was emptied, but event {by} does not say so")
 
     def _check(self, row: Mapping[str, Any]) -> Break | None:
         number, msg_id = row["number"], row["id"]
@@ -111,28 +127,37 @@ class ChainCheck:
             return self._break(expected, None, "is missing")
         if number < expected:
             return self._break(number, msg_id, "was put in: its number is there twice")
-        if row.get("salt") is not None:
-            if body_hash(row, row["salt"]) != row["body_hash"]:
-                return self._break(number, msg_id, "was altered: who said what is not as it was")
-        elif (by := row.get("erased_by")) is None or any(row.get(key) is not None for key in BODY):
-            return self._break(number, msg_id, "was altered: it has lost its salt")
-        else:
+        try:
+            what = self._altered(row)
+        except (KeyError, TypeError, ValueError) as err:
+            what = f"was altered: it is no event any more ({err})"
+        if what is not None:
+            return self._break(number, msg_id, what)
+        if row.get("salt") is None:
             self.erased += 1
-            self._dropped.setdefault(by, set()).add(number)
-        if event_hash(row, self.hash) != row["hash"]:
-            return self._break(number, msg_id, "was altered, or put in the place of another")
+            self._dropped.setdefault(row["erased_by"], set()).add(number)
         if row["topic"] == ERASED and (numbers := _numbers(row)) is not None:
             self._said[number] = numbers
         self.checked, self.hash = number, row["hash"]
         return None
 
+    def _altered(self, row: Mapping[str, Any]) -> str | None:
+        """Return in what way a row is not what it was. Raises KeyError, TypeError, ValueError."""
+        by, salt = row.get("erased_by"), row.get("salt")
+        if salt is None:
+            if not isinstance(by, int) or any(row.get(key) is not None for key in BODY):
+                return "was altered: it has lost its salt"
+        elif by is not None:
+            return "was altered: it says that it was emptied, and is not"
+        elif body_hash(row, salt) != row["body_hash"]:
+            return "was altered: who said what is not as it was"
+        if event_hash(row, self.hash) != row["hash"]:
+            return "was altered, or put in the place of another"
+        return None
+
     @staticmethod
     def _break(number: int, msg_id: UUID | None, what: str) -> Break:
         return Break(number=number, msg_id=msg_id, what=what)
-
-
-ERASED = "memory.erased"
-"""Topic of the event that says which others were emptied."""
 
 
 def erased_numbers(numbers: Iterable[int]) -> str:

@@ -117,6 +117,11 @@ class Database:
         return self
 
     @property
+    def where(self) -> str:
+        """The address as errors show it: without name and password."""
+        return self._where
+
+    @property
     def folder(self) -> Path | None:
         """Where the embedded engine keeps it; None for a server."""
         return None if self._is_remote else Path(self._url.removeprefix(EMBEDDED))

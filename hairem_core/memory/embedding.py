@@ -11,6 +11,7 @@ import numpy as np
 
 from hairem_core.errors import HairemError
 from hairem_core.memory.arrays import Floats
+from hairem_core.memory.errors import MemoryRefused
 from hairem_core.memory.fragment import Embedding, Fragment
 from hairem_core.memory.fragments import FragmentStore
 from hairem_core.memory.scope import Scope
@@ -20,6 +21,7 @@ _LOGGER = logging.getLogger(__name__)
 _BATCH = 64
 """Fragments that get their vectors in one commit."""
 _TIMEOUT = 60.0
+_REFUSED = "model_refused"
 _LONGEST_PAUSE = 300.0
 """Seconds between two attempts while the model does not answer."""
 
@@ -55,6 +57,8 @@ class EmbeddingQueue:
         self._wanted = asyncio.Event()
         self._idle = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._refused: set[UUID] = set()
+        """Fragments that the model would not take, since the start."""
         self.failure: str | None = None
         """Why the last attempt failed; None after one that did not."""
 
@@ -104,28 +108,53 @@ class EmbeddingQueue:
 
     async def _embed_some(self) -> bool:
         """Embed a batch; return False when nothing was left to do."""
-        ids = list(islice(self._missing(), _BATCH))
+        ids = list(islice((each for each in self._missing() if each not in self._refused), _BATCH))
         model = self._embedder.model
         if not ids or model is None:
             return False
         found = await self._fragments.fetch(ids, Scope(agent=None))
-        texts = [each.content for each in found.values()]
-        vectors = await self._embedder.embed(texts, timeout=_TIMEOUT)
+        made = await self._embed(list(found.values()))
 
         async def build(head: Head) -> Change:
             # Some may have been archived or forgotten meanwhile.
             there = await self._fragments.fetch(list(found), Scope(agent=None))
-            pairs = zip(found.values(), vectors, strict=True)
             return Change(
                 embeddings=[
-                    (there[each.id], Embedding(fragment_id=each.id, model=model, vector=vector))
-                    for each, vector in pairs
-                    if each.id in there
+                    (there[each], Embedding(fragment_id=each, model=model, vector=vector))
+                    for each, vector in made.items()
+                    if each in there
                 ]
             )
 
         await self._writer.commit(build)
+        if not found.keys().isdisjoint(islice(self._missing(), _BATCH)):
+            # It would go on for ever, at somebody's expense.
+            raise MemoryRefused(
+                f"vectors of {model} are not taken in",
+                where="llm.embedding.model",
+                hint="If the model was changed while H-Core ran, restart H-Core.",
+            )
         return bool(found)
+
+
+    async def _embed(self, fragments: Sequence[Fragment]) -> dict[UUID, bytes]:
+        """Return vectors by fragment. What the model refuses is found, and set aside."""
+        try:
+            texts = [each.content for each in fragments]
+            vectors = await self._embedder.embed(texts, timeout=_TIMEOUT)
+        except HairemError as err:
+            if err.code != _REFUSED:
+                raise
+            # A wrong key refuses everything; then it is not the text's fault.
+            await self._embedder.embed(["-"], timeout=_TIMEOUT)
+            if len(fragments) == 1:
+                _LOGGER.warning("Fragment %s is found by words alone: %s", fragments[0].id, err)
+                self._refused.add(fragments[0].id)
+                return {}
+            middle = len(fragments) // 2
+            first = await self._embed(fragments[:middle])
+            return first | await self._embed(fragments[middle:])
+        return dict(zip((each.id for each in fragments), vectors, strict=True))
 
 
 def as_vector(packed: bytes) -> Floats:

@@ -38,6 +38,10 @@ class EpisodeMaker:
         while len(self._recalled) > _KEPT_RECALLS:
             self._recalled.popitem(last=False)
 
+    def forget_recalls(self) -> None:
+        """Forget what was noted: what is said next is news."""
+        self._recalled.clear()
+
     def __call__(self, row: dict[str, Any]) -> list[Fragment]:
         """Return the episodes of an event, given its row; none where nothing was said."""
         if not row["speech"]:

@@ -64,13 +64,14 @@ class EventLog:
         try:
             await self._writer.commit(build)
         except Exception as err:  # told to each who waits
+            if not taken:  # it failed before they were
+                taken.update(self._pending)
+                self._pending.clear()
             for _, waiting in taken.values():
                 for told in waiting:
                     if not told.done():
                         told.set_exception(err)
-            if not taken:
-                raise
-            return
+            raise
         for msg_id, (_, waiting) in taken.items():
             for index, told in enumerate(waiting):
                 if not told.done():
@@ -107,11 +108,18 @@ class EventLog:
                 "SELECT * FROM raw_event WHERE number > $after AND number <= $until",
                 {"after": after, "until": after + PAGE},
             )
-            if not rows and after >= await self._last_number():
+            if rows:
+                rows.sort(key=lambda row: row["number"])
+                yield [{**row, "id": row["id"].id} for row in rows]
+                after = rows[-1]["number"]
+                continue
+            # The end, unless somebody made a gap.
+            behind = await self._database.query(
+                "SELECT VALUE number FROM raw_event WHERE number > $after", {"after": after}
+            )
+            if not behind:
                 return
-            rows.sort(key=lambda row: row["number"])
-            yield [{**row, "id": row["id"].id} for row in rows]
-            after += PAGE
+            after = min(behind) - 1
 
     async def verify(
         self, progress: Callable[[int, int], None] | None = None
@@ -136,14 +144,6 @@ class EventLog:
 
         # What is recorded meanwhile is checked too; only the rest of it makes writers wait.
         return await self._writer.exclusively(finish)
-
-    async def _last_number(self) -> int:
-        # Recorded meanwhile or not: what the head says is there, and what is behind it.
-        rows = await self._database.query(
-            "SELECT VALUE number FROM raw_event WHERE number > $number",
-            {"number": self._writer.head.number},
-        )
-        return max(rows, default=self._writer.head.number)
 
 
 def _retrieved(task: asyncio.Future[None]) -> None:

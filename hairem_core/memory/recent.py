@@ -4,6 +4,7 @@ In the store the same question reads everything the agent ever heard (200 ms of 
 """
 
 from bisect import insort
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -29,6 +30,11 @@ class RecentTurns:
         if len(rows) > self._kept:
             del rows[0]
             self._dropped.add(agent_id)
+
+    def drop(self, msg_ids: Collection[UUID]) -> None:
+        """Let go of rows, whosever they are."""
+        for rows in self._rows.values():
+            rows[:] = [row for row in rows if row["id"] not in msg_ids]
 
     def last(
         self, agent_id: str, limit: int, *, conversation_id: str | None = None

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -73,6 +73,8 @@ class MemoryStore:
         self.embedder: Embedder = embedder or _NoEmbedder()
         self.index: RecallIndex
         self.embeddings: EmbeddingQueue
+        self.recalled: list[Callable[[UUID, Sequence[str]], None]] = []
+        """Told what an agent was just given from memory, for an answer."""
         self.cold: ColdRecall | None = None
         """Where archived fragments are found; None where there is no archive."""
         self._engine = database.url.partition("://")[0]
@@ -183,7 +185,7 @@ class MemoryStore:
             limit=limit,
             asker=asker,
             kinds=tuple(kinds),
-            about=self._keys(about, scope),
+            about=self.about_keys(about, scope),
             since=since,
             until=until,
             as_of=as_of,
@@ -330,7 +332,17 @@ class MemoryStore:
             )
             return Change(statements=[put])
 
-        await self.writer.commit(build)
+        try:
+            await self.writer.commit(build)
+        except HairemError:
+            self._state_keys.pop(agent_id, None)
+            raise
+
+    def let_go(self, msg_ids: Collection[UUID]) -> None:
+        """Keep in memory nothing of events that were erased, nor of what agents kept."""
+        self._recent.drop(msg_ids)
+        self._state_keys.clear()
+        self.episodes.forget_recalls()
 
     async def statistics(self) -> dict[str, Any]:
         """Return how much there is, which engine keeps it, and how recall works."""
@@ -353,16 +365,20 @@ class MemoryStore:
         """Close the store. What was recorded is on disk already."""
         await self.embeddings.stop()
         await self._uses.close()
+        await self.writer.finish()
         await self.index.close()
         await self.database.close()
 
     def _note_use(self, agent: UUID, found: list[Fragment], archived: set[UUID]) -> None:
         self._uses.note((each.id for each in found if each.id not in archived), self.clock())
-        self.episodes.note_recall(agent, (each.content for each in found))
+        contents = [each.content for each in found]
+        self.episodes.note_recall(agent, contents)
+        for listener in self.recalled:
+            listener(agent, contents)
         if self.cold is not None:
             self.cold.restore([each.id for each in found if each.id in archived])
 
-    def _keys(self, about: str | None, scope: Scope) -> tuple[str, ...]:
+    def about_keys(self, about: str | None, scope: Scope) -> tuple[str, ...]:
         """Return the keys of all whom a name, or a key, may mean."""
         if about is None:
             return ()
@@ -374,7 +390,7 @@ class MemoryStore:
 
     def _committed(self, change: Change, head: Head) -> None:
         for row in change.events:
-            if row["speech"]:
+            if row["speech"] and row.get("erased_by") is None:
                 self._keep_recent(row)
 
     def _keep_recent(self, row: dict[str, Any]) -> None:

@@ -10,12 +10,18 @@ from uuid import UUID
 from surrealdb import RecordID
 
 from hairem_core.memory.database import Database, Statement
-from hairem_core.memory.errors import ConnectionLost, TakenOver, TransactionFailed
+from hairem_core.memory.errors import (
+    ConnectionLost,
+    MemoryUnavailable,
+    TakenOver,
+    TransactionFailed,
+)
 from hairem_core.memory.fragment import Embedding, Entity, Fragment, Relation
 from hairem_core.memory.rows import fragment_row
 
 _HEAD = RecordID("head", "current")
 _TAKEN_OVER = "taken over by another process"
+_MOVED = "the store has moved on"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +93,10 @@ class Writer:
         self._lock = asyncio.Lock()
         self._observers: list[Observer] = []
         self._preparers: list[Observer] = []
+        self._unsure: list[tuple[Change, Head]] = []
+        """Writes of which it is not known whether they were carried out, or will be: a server that
+        froze may go on. All are to follow the same commit, so one of them may be, at most.
+        """
         self.store_id = store_id
         """Of this store, whatever its address: made when it was first opened."""
 
@@ -128,22 +138,55 @@ class Writer:
         async with self._lock:
             return await work()
 
+    async def finish(self) -> None:
+        """Wait until every commit that was begun is carried through."""
+        async with self._lock:
+            return
+
     async def _commit(self, build: Builder) -> Head:
         async with self._lock:
+            await self._settle()
             change = await build(self.head)
             if change is None or change.is_empty:
                 return self.head
             for preparer in self._preparers:
                 preparer(change, self.head)
             head, statements = self._prepare(change)
-            await self._write(statements, head)
-            self.head = head
-            for observer in self._observers:
-                observer(change, head)
+            try:
+                await self._write(statements, head)
+            except MemoryUnavailable:
+                self._unsure.append((change, head))
+                raise
+            self._done(change, head)
             return head
 
+    def _done(self, change: Change, head: Head) -> None:
+        self.head = head
+        # The store is past the commit that they all wanted to follow: they are refused now.
+        self._unsure.clear()
+        for observer in self._observers:
+            observer(change, head)
+
+    async def _settle(self) -> None:
+        """Find out whether one of the writes was carried out of which the server never told."""
+        if self._unsure:
+            rev = await self._stored_rev()
+            for change, head in self._unsure:
+                if head.rev == rev:
+                    self._done(change, head)
+                    return
+
+    async def _stored_rev(self) -> int:
+        """Return the number of the last commit in the store. Raises TakenOver."""
+        row = await self.database.query("SELECT * FROM ONLY head:current")
+        if row["writer"] != self._token:
+            raise self._taken_over()
+        return int(row["rev"])
+
     def _prepare(self, change: Change) -> tuple[Head, list[Statement]]:
-        rev, seq = self.head.rev + 1, self.head.seq
+        # What a frozen server carries out later must not be taken for this.
+        rev = max(self.head.rev, *(head.rev for _, head in self._unsure), 0) + 1
+        seq = self.head.seq
         numbers: dict[UUID, int] = {}
         for index, fragment in enumerate(change.added):
             seq += 1
@@ -162,11 +205,17 @@ class Writer:
             head = replace(head, episodes=change.episodes)
         if change.interpreted is not None:
             head = replace(head, interpreted=change.interpreted)
-        guard = Statement(
-            text="IF (SELECT VALUE writer FROM ONLY head:current) != $token { THROW $words }",
-            variables={"token": self._token, "words": _TAKEN_OVER},
-        )
-        return head, [guard, *_statements(change, rev), _head_statement(head)]
+        guards = [
+            Statement(
+                text="IF (SELECT VALUE writer FROM ONLY head:current) != $token { THROW $words }",
+                variables={"token": self._token, "words": _TAKEN_OVER},
+            ),
+            Statement(
+                text="IF (SELECT VALUE rev FROM ONLY head:current) != $rev { THROW $words }",
+                variables={"rev": self.head.rev, "words": _MOVED},
+            ),
+        ]
+        return head, [*guards, *_statements(change, rev), _head_statement(head)]
 
     async def _write(self, statements: Sequence[Statement], head: Head) -> None:
         while True:
@@ -174,18 +223,29 @@ class Writer:
                 await self.database.transact(statements)
             except ConnectionLost:
                 # Connected again by now: was it carried out?
-                if (await read_head(self.database)).rev >= head.rev:
+                if await self._stored_rev() == head.rev:
                     return
             except TransactionFailed as err:
                 if _TAKEN_OVER in err.what:
-                    raise TakenOver(
-                        "another H-Core has opened this memory",
-                        where=err.where,
-                        hint="Let only one H-Core use it, and restart that one.",
-                    ) from err
-                raise
+                    raise self._taken_over() from err
+                if _MOVED not in err.what:
+                    raise
+                if await self._stored_rev() == head.rev:
+                    return  # it seemed lost, and was only late
+                raise MemoryUnavailable(
+                    "the store is not where this H-Core left it",
+                    where=err.where,
+                    hint="Try again; if it was restored from a backup, restart H-Core.",
+                ) from err
             else:
                 return
+
+    def _taken_over(self) -> TakenOver:
+        return TakenOver(
+            "another H-Core has opened this memory",
+            where=self.database.where,
+            hint="Let only one H-Core use it, and restart that one.",
+        )
 
 
 async def read_head(database: Database) -> Head:

@@ -70,6 +70,7 @@ class Topic(StrEnum):
     VISUAL_POSE = "visual.pose"
     VISUAL_ASSET = "visual.asset"
     DREAM_PROGRESS = "dream.progress"
+    MEMORY_ERASED = "memory.erased"
 
 
 def check_address(value: str) -> str:

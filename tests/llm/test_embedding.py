@@ -1,12 +1,14 @@
 """Vectors through LiteLLM, over both protocols: in order, of length 1, and every fault told."""
 
 import asyncio
+import importlib
 import logging
 import traceback
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from hairem_core.config import EmbeddingConfig, LlmConfig, load_config
@@ -20,6 +22,7 @@ from hairem_core.llm.errors import (
 )
 from hairem_core.llm.gateway import ModelGateway
 from tests.llm.conftest import KEY, MakeGateway, target
+from tests.support.bus import until
 from tests.support.scripted_embedding import bag_of_words
 from tests.support.scripted_errors import HTTP_FAULTS
 from tests.support.scripted_model import EmbeddingRule, ScriptedModel
@@ -344,11 +347,34 @@ async def test_a_library_that_still_loads_is_not_the_servers_fault(model: Script
     assert embedder.describe()["breaker"] == "closed"
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_closing_closes_the_connections_the_second_time_too(
+    model: ScriptedModel, protocol: str
+) -> None:
+    port = int(model.url.rpartition(":")[2])
+
+    def connected() -> bool:
+        found = psutil.Process().net_connections("tcp")
+        return any(each.status == "ESTABLISHED" and each.raddr.port == port for each in found)
+
+    for _ in range(3):
+        config = LlmConfig.model_validate({"embedding": embedding(model, protocol)})
+        gateway = ModelGateway(config)
+        await gateway.warm_up()
+        await gateway.embedder.embed(TEXTS, timeout=5)
+        assert connected()
+        await gateway.close()
+        await until(lambda: not connected())
+
+
 async def test_embeddings_alone_warm_up(model: ScriptedModel) -> None:
     config = LlmConfig.model_validate({"embedding": embedding(model, "ollama")})
     gateway = ModelGateway(config)
+    # Ollama's client, which takes long to make, is there before the first text.
+    clients = vars(importlib.import_module("litellm"))
+    assert "module_level_aclient" not in clients
     await gateway.warm_up()
-    assert await gateway.embedder.embed(TEXTS, timeout=5)
+    assert "module_level_aclient" in clients
     assert not gateway.has_model("renarde", "chat")
     await gateway.close()
 

@@ -20,8 +20,10 @@ from hairem_core.memory.writer import Change, Head
 from tests.memory.messages import said
 from tests.support.surrealdb3 import SurrealDB3
 
-TABLES = ("raw_event", "fragment", "embedding", "gone", "entity", "relation", "agent")
-TABLES += ("agent_state", "dream", "head", "schema_version")
+TABLES = (
+    *("raw_event", "fragment", "embedding", "gone", "entity", "relation", "agent"),
+    *("agent_state", "dream", "head", "schema_version", "forgetting"),
+)
 
 
 @pytest.fixture

@@ -153,8 +153,12 @@ class _Connection(aiomysql.Connection):
 
     async def open(self) -> None:
         """Connect. Raises MySQLError, TimeoutError."""
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            await self._untyped._connect()
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await self._untyped._connect()
+        except BaseException:
+            self.close()
+            raise
 
     def escape(self, obj: Any) -> str:
         """Return a value as it is written in a statement.

@@ -147,7 +147,8 @@ class ArchiveMover:
         """Return fragments with their embeddings, as they are in the store."""
         fragments = await self._fragments.fetch(ids, _EVERYTHING)
         rows = await self._database.query(
-            "SELECT id, model, vector FROM $ids",
+            # Of some fields instead of all, engine 3 says it knows no database.
+            "SELECT * FROM $ids",
             {"ids": [RecordID("embedding", each) for each in fragments]},
         )
         vectors = {

@@ -27,7 +27,7 @@ class Progress(BaseModel):
     since: int
     """Number of the last fragment that the dream before looked at."""
     limit: int
-    """Number of the last fragment that this one looks at; what comes meanwhile is the next one's."""
+    """Number of the last fragment that this one looks at; what comes later is the next one's."""
     step: Step = "interpret"
     finished: list[Step] = Field(default_factory=list)
     fraction: float = 0.0

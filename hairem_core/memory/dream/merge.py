@@ -1,9 +1,11 @@
-"""Merging what says the same, and letting the newer of two facts that contradict each other hold."""
+"""Merging what says the same; of two facts that contradict each other, the newer one holds."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -47,13 +49,11 @@ async def merge(run: Run) -> None:
         facts.append((part, [each for each in items if part.kind[each.place] == _FACT]))
         pairs = await asyncio.to_thread(_pairs, part, items)
         for some in chunks(pairs, _BATCH):
-            await run.batch(lambda change, draft, some=some: _merge(run, some, change, draft))
+            await run.batch(partial(_merge, run, some))
     for done, (part, items) in enumerate(facts):
         run.tell(len(parts) + done, 2 * len(parts))
         for old, new in await _contradictions(run, part, items):
-            await run.batch(
-                lambda change, draft, old=old, new=new: _supersede(run, old, new, change, draft)
-            )
+            await run.batch(partial(_supersede, run, old, new))
 
 
 async def _read(run: Run, part: Part) -> list[_Item]:
@@ -126,7 +126,7 @@ def _with(keeper: Fragment, other: Fragment) -> Fragment:
 
 
 async def _contradictions(run: Run, part: Part, items: Sequence[_Item]) -> list[Pair]:
-    """Return pairs of facts of which the second one, the newer, is to take the first one's place."""
+    """Return pairs of facts, of which the newer, the second, is to take the other's place."""
     claims: defaultdict[tuple[str, str], list[_Item]] = defaultdict(list)
     for item in items:
         if item.subject is not None and item.slot is not None:
@@ -140,7 +140,7 @@ async def _contradictions(run: Run, part: Part, items: Sequence[_Item]) -> list[
         held.sort(key=lambda each: (each.valid_from, each.at, each.seq))
         found += [
             (old.id, new.id)
-            for old, new in zip(held, held[1:], strict=False)
+            for old, new in pairwise(held)
             if Text.of(old.content).exact != Text.of(new.content).exact
         ]
     return found

@@ -11,7 +11,7 @@ from hairem_core.memory.fragment import Fragment
 from hairem_core.sdk.chat import ChatRequest, ModelRole
 
 type Reason = Literal["night", "idle", "asked"]
-"""`night`: its hour came. `idle`: one that was missed or broken off is made up. `asked`: by someone."""
+"""`night`: its hour came. `idle`: one that was missed or broken off is made up."""
 type Step = Literal["interpret", "decay", "merge", "synthesis", "archive", "verify", "digest"]
 STEPS: tuple[Step, ...] = (
     "interpret",
@@ -39,7 +39,7 @@ class Interpreter(Protocol):
 
 
 class Mover(Protocol):
-    """Moves fragments to the archive, in two steps: they are in one of both places, never in none."""
+    """Moves fragments to the archive: they are in one of both places, never in none."""
 
     @property
     def problem(self) -> str | None:

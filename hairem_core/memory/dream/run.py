@@ -1,7 +1,7 @@
 """What the steps of a dream share: the store, where the dream stands, and a way to be stopped."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import batched
 from typing import Any
@@ -19,7 +19,6 @@ from hairem_core.memory.fragment import KINDS, Kind
 from hairem_core.memory.recall.columns import FOREVER, Columns
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.store import MemoryStore
-from hairem_core.memory.writer import Change
 
 EVERYTHING = Scope(agent=None)
 FADING = 0.5
@@ -45,7 +44,7 @@ class Run:
         self.dream = dream
         self.config = config
         self._tell = tell
-        self.is_stopping = False
+        self._stopping = asyncio.Event()
 
     @property
     def progress(self) -> Progress:
@@ -63,8 +62,27 @@ class Run:
 
     def check(self) -> None:
         """Raise DreamStopped when the dream is to end."""
-        if self.is_stopping:
+        if self._stopping.is_set():
             raise DreamStopped("the dream was stopped", hint="The next one goes on where it was.")
+
+    def stop(self) -> None:
+        """End the dream at the next batch."""
+        self._stopping.set()
+
+    async def outside[T](self, work: Awaitable[T]) -> T:
+        """Return the result of what somebody else does and may take long over.
+
+        When the dream is to end, it is cancelled. Raises DreamStopped, and what `work` raises.
+        """
+        task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+            self.check()
+            return task.result()
+        finally:
+            for each in (task, stopped):
+                each.cancel()
+            await asyncio.gather(task, stopped, return_exceptions=True)
 
     def tell(self, done: int, total: int) -> None:
         """Tell how far the step is."""
@@ -81,9 +99,7 @@ class Run:
 
     def strengths(self, part: Part) -> Floats:
         """Return the strength of each of an agent's fragments when the dream began."""
-        return strengths(
-            self.dream.moment, part.last_used, part.importance, part.uses, part.pinned
-        )
+        return strengths(self.dream.moment, part.last_used, part.importance, part.uses, part.pinned)
 
     async def read(self, ids: Sequence[UUID], *fields: str) -> dict[UUID, list[Any]]:
         """Return some fields of fragments, by id, as far as they are there."""
@@ -120,8 +136,8 @@ class Part:
     is_valid: Bools
 
     @classmethod
-    def of(cls, agent: UUID, columns: Columns, limit: int) -> Part:
-        """Return an agent's fragments up to a number."""
+    def of(cls, agent: UUID, columns: Columns, limit: int = FOREVER) -> Part:
+        """Return an agent's fragments, up to a number."""
         rows = np.flatnonzero(columns.live & (columns.seq <= limit))
         return cls(
             agent=agent,
@@ -146,10 +162,6 @@ class Part:
     def ids(self, where: Bools) -> list[UUID]:
         """Return the ids of those for which `where` is true."""
         return [self.columns.uuid(int(row)) for row in self.rows[where]]
-
-
-def nothing(change: Change, draft: Progress) -> None:
-    """Add nothing to a batch."""
 
 
 def chunks[T](items: Sequence[T], size: int) -> Iterator[tuple[T, ...]]:

@@ -19,19 +19,17 @@ OVERLAP = 0.8
 OVERLAP_ALONE = 0.9
 """The same where there are no vectors."""
 COSINE = 0.95
-_HARMLESS = frozenset(
-    """
+_HARMLESS_WORDS = """
     a an the that just so well also please oh ok okay ah le la les l un une que qu alors donc bien
     bon ben
-    """.split()
-)
+"""
+_HARMLESS = frozenset(_HARMLESS_WORDS.split())
 """Words that say nothing by themselves: they may come and go."""
-_TURNING = frozenset(
-    """
-    never neither without none nothing nobody cannot except unless only hardly less until since least
-    nobody jamais aucune rien personne sauf si seulement moins hors jusqu depuis sinon excepte
-    """.split()
-)
+_TURNING_WORDS = """
+    never neither without none nothing nobody cannot except unless only hardly less until
+    since least jamais aucune rien personne sauf si seulement moins hors jusqu depuis sinon excepte
+"""
+_TURNING = frozenset(_TURNING_WORDS.split())
 """Words that turn what is said into something else. Small words, such as `not`, `his` and `from`,
 do so too.
 """

@@ -1,6 +1,7 @@
 """The steps of a dream that need no model: catching up, counting, archiving, verifying, telling."""
 
 import asyncio
+from functools import partial
 from uuid import UUID
 
 import numpy as np
@@ -30,7 +31,7 @@ async def interpret(run: Run, interpreter: Interpreter | None, mover: Mover | No
     if interpreter is not None:
         try:
             async with asyncio.timeout(_SETTLE_SECONDS):
-                await interpreter.settle()
+                await run.outside(interpreter.settle())
         except TimeoutError:
             late = f"not everything was interpreted after {_SETTLE_SECONDS:.0f} s"
             digest.fail("interpret", late)
@@ -77,7 +78,7 @@ async def archive(run: Run, mover: Mover | None) -> None:
     done, total = run.progress.cursor, run.progress.cursor + sum(map(len, waiting))
     for some in waiting:
         run.tell(done, total)
-        await run.batch(lambda change, draft, some=some: _note_moved(run, some, change, draft))
+        await run.batch(partial(_note_moved, run, some))
         there = await run.store.fragments.fetch(some, EVERYTHING)
         await mover.archive(list(there.values()))
         done += len(some)
@@ -85,7 +86,7 @@ async def archive(run: Run, mover: Mover | None) -> None:
             run.progress.digest.skipped["archive"] = "archive_away"
             run.progress.digest.fail("archive", mover.problem)
             break
-    await run.batch(lambda change, draft: _note_moved(run, (), change, draft))
+    await run.batch(partial(_note_moved, run, ()))
 
 
 async def _note_moved(
@@ -113,8 +114,12 @@ async def _faded(run: Run) -> list[UUID]:
 
 async def verify(run: Run, witness: Witness | None) -> None:
     """Check the chain of events from its beginning, and have the archive bear witness."""
-    events = run.store.events
-    outcome = await events.verify(run.tell)
+
+    def progress(done: int, total: int) -> None:
+        run.check()
+        run.tell(done, total)
+
+    outcome = await run.store.events.verify(progress)
     if isinstance(outcome, Break):
         chain = Chain(
             is_whole=False, checked=outcome.number - 1, broken_at=outcome.number, what=outcome.what

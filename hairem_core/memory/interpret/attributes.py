@@ -1,95 +1,44 @@
-"""Facts of the form "the such-and-such of so-and-so is this": possessives, favourites, codes, places."""
+"""Facts of the form "the such-and-such of so-and-so is this": favourites, codes, places."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hairem_core.memory.interpret.attribute_patterns import ATTRIBUTE_PATTERNS
 from hairem_core.memory.interpret.entities import Mention, entity_key, is_name
 from hairem_core.memory.interpret.extracted import ExtractedFact, Link
 from hairem_core.memory.interpret.guards import Clause
 from hairem_core.memory.interpret.said_of import is_keepable, location_of
-from hairem_core.memory.interpret.slots import (
+from hairem_core.memory.interpret.slots import canonical, kind_of_value, value_of
+from hairem_core.memory.interpret.subjects import name_in
+from hairem_core.memory.interpret.text import plain
+from hairem_core.memory.interpret.values import is_job, is_worth
+from hairem_core.memory.interpret.vocabulary import (
     ATTRIBUTES,
     HOUSE_THINGS,
     PARTNERS,
     PETS,
     ROLES,
     SINGLE_ROLES,
-    canonical,
-    kind_of_value,
-    value_of,
 )
-from hairem_core.memory.interpret.subjects import name_in
-from hairem_core.memory.interpret.text import plain
-from hairem_core.memory.interpret.values import is_job, is_worth
 
-_IS = (
-    r"(?:'s| is| are)(?: now| currently| actually| still| definitely| called| no longer .+? but)*"
-    r"|(?: has| have|'s)?(?: just| now| been)* (?:changed|switched|moved|changes) (?:from .+? )?to|(?: has)? become"
-)
-_EST = (
-    r"(?:,? (?:c'est|ce sont)| est| sont|,? c'est)(?: maintenant| desormais| toujours| actuellement| en fait| devenue?"
-    r"| plutot| passee?s? a)*| (?:s'appelle|s'appellent)|(?: a| ont)(?: change pour| ete changee? (?:en|pour))|(?: est)? passe a"
-    r"| devient"
-)
-_NAME = r"(?P<name>[^\W\d_][\w-]+(?: [^\W\d_][\w-]+)?)"
-_NOUN = r"(?P<noun>[^\W\d_][\w'œ-]*(?: [\w'œ-]+){0,4}?)"
-_OF = r"(?: (?:de la |de l'|du |des |de |d'))"
-
-_PATTERNS: tuple[tuple[str, str], ...] = (
-    # Names of people.
-    ("call", r"(?:you (?:can|may|should) |just |please |everyone |everybody |people |friends |my friends )*(?:call|calls) me (?P<v>.+)"),
-    ("call", r"(?:tu peux |vous pouvez |on |tout le monde )?(?:m'appelle[rz]?|appelle[- ]moi|appelez[- ]moi|m'appeler) (?P<v>.+)"),
-    # Favourites.
-    ("favourite", rf"(?P<own>my|our|{_NAME}'s) (?:(?:all[- ]time|new|current|absolute) )*favou?rite (?P<noun>[\w -]+?)(?:{_IS}) (?P<v>.+)"),
-    ("favourite", rf"(?P<own>mon|ma|mes|notre|nos) (?:nouvelle? |nouveau )?(?P<noun>[\w'œ -]+?) (?:prefere|favorit|favori)e?s?(?:{_EST}) (?P<v>.+)"),
-    ("favourite", rf"(?:la|le|les|l')\s?(?P<noun>[\w'œ -]+?) (?:prefere|favorit|favori)e?s? (?:de |d')(?P<own>{_NAME})(?:{_EST}) (?P<v>.+)"),
-    ("favourite", r"(?P<v>.+?)(?: is| are|'s) (?:now |actually )?(?P<own>my|our) (?:new |all[- ]time )?favou?rite (?P<noun>[\w -]+)"),
-    ("favourite", r"(?P<v>.+?)(?: est| sont|, c'est) (?:maintenant |desormais )?(?P<own>mon|ma|mes) (?:nouvelle? |nouveau )?(?P<noun>[\w'œ -]+?) (?:prefere|favorit|favori)e?s?(?: maintenant)?"),
-    ("favourite", rf"(?:the|my) (?P<noun>[\w-]+) (?:that )?(?P<own>i) (?:like|love|prefer)(?: the)?(?: best| most)?(?:{_IS}) (?P<v>.+)"),
-    ("favourite", rf"(?:le|la|l')\s?(?P<noun>[\w-]+) que (?P<own>je) (?:prefere)(?:{_EST}) (?P<v>.+)"),
-    # Codes and passwords.
-    ("code", r"(?P<own>the|my|our)(?: new)?(?: (?P<thing>[\w' -]+?))? (?P<head>access code|door code|pin code|code|password|pin|passcode|combination)"
-             rf"(?: (?:to|for|of) (?P<thing2>[\w' -]+?))?(?:{_IS}) (?P<v>.+)"),
-    ("code", r"(?P<own>le|la|l'|mon|ma|notre)\s?(?:nouveau |nouvelle )?(?P<head>code pin|code d'acces|digicode|code|mot de passe|mdp|combinaison|pin)"
-             rf"(?:{_OF}(?P<thing>[\w'œ -]+?)| (?P<thing2>wifi|wi-fi))?(?:{_EST}) (?P<v>.+)"),
-    # Anna's birthday is …, l'anniversaire d'Anna est …
-    ("named", rf"{_NAME}'s {_NOUN}(?:{_IS}) (?P<v>.+)"),
-    ("named", rf"(?:le |la |les |l'){_NOUN} (?:de |d'){_NAME}(?:{_EST}) (?P<v>.+)"),
-    # Where things are.
-    ("place", rf"(?P<own>the|my|our) {_NOUN}(?:{_IS}|(?: is| are)? (?:kept|stored|hidden|hanging))(?: (?:kept|stored|hidden|always|hanging|back))*"
-              r" (?P<v>(?:in|on|under|underneath|behind|inside|beside|next to|above|below|near|by|at|between|in front of|on top of|at the back of|outside|the)\b .+)"),
-    ("place", rf"(?P<own>le |la |les |l'|mon |ma |mes |notre |nos ){_NOUN}(?:{_EST}|(?: se trouve| se trouvent))(?: (?:rangee?s?|cachee?s?|toujours|posee?s?))*"
-              r" (?P<v>(?:dans|sur|sous|derriere|devant|au-dessus|au dessus|en dessous|pres|a cote|chez|entre|a l'interieur|a l'entree|au|a la|a l'|accrochee?s?|en)\b.+)"),
-    # My … is …
-    ("mine", rf"(?P<own>my|our) {_NOUN}'s (?P<attribute>name|birthday|phone number|number|email|address|age)(?:{_IS}) (?P<v>.+)"),
-    ("mine", rf"(?:l'|le |la )(?P<attribute>anniversaire|prenom|nom|numero(?: de telephone)?|adresse) (?:de |d')(?P<own>ma|mon|notre) {_NOUN}(?:{_EST}) (?P<v>.+)"),
-    ("mine", rf"(?P<own>my|our) {_NOUN}(?:{_IS}) (?P<v>.+)"),
-    ("mine", rf"(?P<own>mon|ma|mes|notre|nos) {_NOUN}(?:{_EST}) (?P<v>.+)"),
-    # When things happen.
-    ("when", rf"(?P<own>the) (?P<noun>(?:bins?|trash|garbage|recycling|rubbish)(?: collection| day)?)(?:{_IS}| (?:go|goes) out| (?:is|are) collected)(?: on)? (?P<v>.+)"),
-    ("when", rf"(?P<own>les|la|le) (?P<noun>poubelles?|ordures|recyclage)(?:{_EST}| (?:passent?|se sortent|sortent)) (?P<v>.+)"),
-    ("cause", r"(?P<a>(?:the |a |my |our )?[\w' -]+?) (?:caused|has caused) (?P<v>(?:the |a |my |our )[\w' -]+)"),
-    ("cause", r"(?P<a>(?:le |la |les |l'|un |une )[\w'œ -]+?) a (?:cause|provoque) (?P<v>(?:le |la |les |l'|un |une )[\w'œ -]+)"),
-)
-_COMPILED = [(what, re.compile(pattern)) for what, pattern in _PATTERNS]
-_NOT_CALLED = frozenset(
-    """
+_NOT_CALLED_WORDS = """
     later back when if tomorrow a an the at on in again crazy anytime before after now as soon maybe
     tonight today whenever old mad by my your stupid names quand plus demain si un une le la pas
-    """.split()
-)
-_NO_CODE = frozenset(
-    """
-    wrong correct right old new long weak secure same invalid missing lost not working changed fine
-    safe secret easy hard unknown expired needed strong complicated forgotten private too so very really still just trop tres faux bon bonne
-    perdu nouveau vieux long complique change expire secret inconnu oublie difficile on in under the
-    """.split()
-)
+"""
+_NOT_CALLED = frozenset(_NOT_CALLED_WORDS.split())
+_NO_CODE_WORDS = """
+    wrong correct right old new long weak secure same invalid missing lost not working changed
+    fine safe secret easy hard unknown expired needed strong complicated forgotten private too
+    so very really still just trop tres faux bon bonne perdu nouveau vieux long complique change
+    expire secret inconnu oublie difficile on in under the
+"""
+_NO_CODE = frozenset(_NO_CODE_WORDS.split())
 _CODE = re.compile(r"[^\s]+(?: [\d-]+| [^\s]+)?")
 _DENIED = re.compile(r"^(?:not|no longer|n't|pas|plus|never|jamais)\b")
 _VALUE_JUNK = re.compile(
-    r"^(?:killing|driving|going|making|being|getting|coming|running|doing|a (?:mess|nightmare|joke|pain)|(?:a )?bit"
+    r"^(?:killing|driving|going|making|being|getting|coming|running|doing|a (?:mess|nightmare"
+    r"|joke|pain)|(?:a )?bit"
     r"|just|really|pretty|almost|much|better|worse)\b"
 )
 
@@ -103,10 +52,10 @@ class _Told:
 
     def spoken(self, group: str = "v") -> str:
         start, end = self.match.span(group)
-        return self.clause.text[start:end].strip(" .,!?;:\"“”«»") if start >= 0 else ""
+        return self.clause.text[start:end].strip(' .,!?;:"“”«»') if start >= 0 else ""
 
     def plain(self, group: str) -> str:
-        return (self.match.groupdict().get(group) or "").strip(" .,!?;:\"")
+        return (self.match.groupdict().get(group) or "").strip(' .,!?;:"')
 
     def name(self) -> str | None:
         """Return the name of whose it is, as it was written, if it is one."""
@@ -142,7 +91,7 @@ class _Told:
 def attributes_of(clause: Clause, speaker: str) -> Iterator[ExtractedFact]:
     """Yield the fact of a clause of this form; nothing where it is another."""
     end = len(clause.plain[: clause.end].rstrip(" .!,"))
-    for what, pattern in _COMPILED:
+    for what, pattern in ATTRIBUTE_PATTERNS:
         match = pattern.fullmatch(clause.plain, 0, end)
         if match is None or _DENIED.match(match["v"]):
             continue
@@ -162,7 +111,8 @@ def _call(told: _Told) -> ExtractedFact | None:
 
 
 def _favourite(told: _Told) -> ExtractedFact | None:
-    subject, mentions = told.speaker, ()
+    subject = told.speaker
+    mentions: tuple[Mention, ...] = ()
     if told.plain("name"):
         if (name := told.name()) is None:
             return None
@@ -188,12 +138,11 @@ def _code(told: _Told) -> ExtractedFact | None:
     if head == "password" and len(words) > 2:
         return None
     thing = canonical(told.plain("thing") or told.plain("thing2"))
-    thing = re.sub(r"^(?:new|old|guest) (?=wifi)", lambda each: each.group(), thing)
     code = plain(spoken)
     if not thing:
         mine = told.plain("own") in {"my", "mon", "ma"}
         return told.fact(told.speaker if mine else f"thing:{head}", head, code, 0.75)
-    mine = told.plain("own") in {"my", "mon", "ma"} or re.match(r"(?:my|mon|ma) ", told.plain("thing"))
+    mine = told.plain("own") in {"my", "mon", "ma"}
     if mine and thing not in HOUSE_THINGS:
         return told.fact(told.speaker, f"{thing} {head}", code, 0.75)
     return told.fact(entity_key(thing, "thing"), head, code, 0.75)
@@ -219,9 +168,7 @@ def _mine(told: _Told) -> ExtractedFact | None:
     return told.fact(subject, canonical(attribute), value_of(told.plain("v")), 0.7)
 
 
-def _attribute(
-    told: _Told, subject: str, mentions: tuple[Mention, ...]
-) -> ExtractedFact | None:
+def _attribute(told: _Told, subject: str, mentions: tuple[Mention, ...]) -> ExtractedFact | None:
     """Make of `my noun is value` what kind of noun and value say that it is."""
     noun, value, spoken = told.plain("noun"), told.plain("v"), told.spoken()
     if _FORMER.match(noun):
@@ -239,7 +186,9 @@ def _attribute(
     if kind == "time":
         return told.fact(subject, f"{noun} time", value_of(value), 0.65, mentions=mentions)
     if kind == "place" and is_worth(value, most_words=10):
-        if noun in HOUSE_THINGS or not re.search(r"\b(?:the|a|an|my|our|le|la|les|l'|un|une)\b|[A-Z]", spoken):
+        if noun in HOUSE_THINGS or not re.search(
+            (r"\b(?:the|a|an|my|our|le|la|les|l'|un|une)\b|[A-Z]"), spoken
+        ):
             return None
         if is_keepable(noun) and subject == told.speaker and "key" in noun:
             return told.fact(entity_key(noun, "thing"), "location", location_of(value), 0.75)
@@ -252,7 +201,9 @@ def _attribute(
 
 
 _NEW = re.compile(r"^(?:new|current|own|nouvelle|nouveau|nouvel|actuelle?) ")
-_FORMER = re.compile(r"^(?:old|former|previous|ex|late|first|last|next|ancien(?:ne)?|premiere?|derniere?)[ -]")
+_FORMER = re.compile(
+    r"^(?:old|former|previous|ex|late|first|last|next|ancien(?:ne)?|premiere?|derniere?)[ -]"
+)
 _INDEFINITE = re.compile(r"(?:a|an|une?|the) ", re.IGNORECASE)
 
 
@@ -275,7 +226,9 @@ def _fitting(
     }
     if not fits.get(noun, True):
         return None
-    if noun in {"name", "surname", "nickname"} and not name_in(spoken, 0, len(spoken), strict=False):
+    if noun in {"name", "surname", ("nickname")} and not name_in(
+        spoken, 0, len(spoken), strict=False
+    ):
         return None
     importance = 0.8 if noun in {"birthday", "name", "blood type"} else 0.7
     return told.fact(subject, noun, value_of(value), importance, mentions=mentions)
@@ -331,7 +284,9 @@ def _place(told: _Told) -> ExtractedFact | None:
 def _when(told: _Told) -> ExtractedFact | None:
     if kind_of_value(told.spoken()) != "time":
         return None
-    return told.fact("thing:bin", "day", value_of(re.sub(r"^(?:on|le|les) ", "", told.plain("v"))), 0.6)
+    return told.fact(
+        "thing:bin", "day", value_of(re.sub(r"^(?:on|le|les) ", "", told.plain("v"))), 0.6
+    )
 
 
 def _cause(told: _Told) -> ExtractedFact | None:

@@ -4,17 +4,22 @@ import re
 
 from hairem_core.memory.interpret.extracted import Antecedent, ExtractedFact
 from hairem_core.memory.interpret.guards import Clause
-from hairem_core.memory.interpret.slots import COLOURS, kind_of_value, value_of
+from hairem_core.memory.interpret.slots import kind_of_value, value_of
 from hairem_core.memory.interpret.text import plain
 from hairem_core.memory.interpret.values import is_worth
+from hairem_core.memory.interpret.vocabulary import COLOURS
 
 _IT = re.compile(
-    r"(?:(?:it|that|they|this)(?:'s|'re| is| are)(?: now| actually| rather| really)* (?!no\b|not\b)(?P<v>.+?)"
-    r"|(?:it|that|this|they)(?: has|'s| have)?(?: been)?(?: just)? (?:changed|switched|moved) to (?P<v2>.+?)"
+    r"(?:(?:it|that|they|this)(?:'s|'re| is| are)(?: now| actually| rather| really)* (?!no\b"
+    r"|not\b)(?P<v>.+?)"
+    r"|(?:it|that|this|they)(?: has|'s| have)?(?: been)?(?: just)? (?:changed|switched|moved) to"
+    r" (?P<v2>.+?)"
     r"|(?:make (?:it|that)|i mean(?:t)?|change (?:it|that) to) (?P<v3>.+?)"
-    r"|(?:it|that)(?:'s| is) (?:not|no longer) .+?,? (?:it's|it is|but|rather|anymore,?) (?P<v4>.+?)"
+    r"|(?:it|that)(?:'s| is) (?:not|no longer) .+?,? (?:it's|it is|but|rather|anymore,?) "
+    r"(?P<v4>.+?)"
     r"|c'est(?: maintenant| plutot| desormais| devenu| en fait)* (?!pas\b|plus\b)(?P<v5>.+?)"
-    r"|(?:elle|il|ca|elles|ils) (?:est|sont|a change pour|est passee? a)(?: maintenant| desormais| plutot)* (?!pas\b|plus\b)(?P<v6>.+?)"
+    r"|(?:elle|il|ca|elles|ils) (?:est|sont|a change pour|est passee? a)(?: maintenant|"
+    r" desormais| plutot)* (?!pas\b|plus\b)(?P<v6>.+?)"
     r"|ce n'est (?:plus|pas) .+?,? (?:c'est|mais) (?P<v7>.+?)"
     r"|je (?:voulais dire|veux dire) (?P<v8>.+?))"
 )
@@ -67,7 +72,8 @@ def corrected(clause: Clause, antecedent: Antecedent) -> list[ExtractedFact]:
 
 def _without_now(spoken: str) -> str:
     end = re.search(
-        r"[ ,]+(?:now|instead|actually|rather|anymore|maintenant|desormais|plutot|finalement|en fait)$",
+        r"[ ,]+(?:now|instead|actually|rather|anymore|maintenant|desormais|plutot|finalement|en"
+        r" fait)$",
         plain(spoken),
     )
     return spoken[: end.start()] if end else spoken

@@ -129,7 +129,9 @@ class Draft(FragmentStore):
             new = replace(new, slot=slot_for(learned.fact, known, replaced=replaced))
         if decision.what == "replaces":
             new, closed = await self.superseding(new, decision.old[0])
-            self._put(*closed)
+            # Who corrects himself in one breath still said what holds.
+            still = {fragment_id(learned.agent, learned.event)}
+            self._put(*(each for each in closed if each.id not in still))
         if decision.until is not None:
             new = new.closed(decision.until, None)
         self._added[new_id] = new

@@ -15,8 +15,7 @@ _LEADING = re.compile(
     r"^(?:the|a|an|my|our|your|his|her|their|le|la|les|l'|un|une|des|mon|ma|mes|ton"
     r"|ta|tes|notre|nos|votre|vos|son|sa|ses)(?:\s+|(?<=')\s*)"
 )
-_NO_NAMES = frozenset(
-    """
+_NOT_NAMES = """
     i a an the this that these those my our your his her its their he she it we you they there here
     who what when where why how which is are was were do does did can could will would should have
     has had yes no not ok okay hi hello hey bye good well please thanks thank sorry today tomorrow
@@ -36,10 +35,10 @@ _NO_NAMES = frozenset(
     lundi mardi mercredi jeudi vendredi samedi dimanche janvier fevrier mars avril mai juin juillet
     aout septembre octobre novembre decembre noel paques avec chez dans pour sans sous sur par vers
     francais anglais m mme monsieur madame en au aux y d'accord
-    """.split()
-)
-_WORD = re.compile(r"[^\W\d_](?:[\w-]|['’](?=[^\W\d_]{3}))*")
-_ELISION = re.compile(r"^(?:[dlcjmtsn]|qu)['’]", re.IGNORECASE)
+"""
+_NO_NAMES = frozenset(_NOT_NAMES.split())
+_WORD = re.compile(r"[^\W\d_](?:[\w-]|['\u2019](?=[^\W\d_]{3}))*")
+_ELISION = re.compile(r"^(?:[dlcjmtsn]|qu)['\u2019]", re.IGNORECASE)
 _PLACE_BEFORE = re.compile(
     r"(?:\b(?:in|at|to|from|near|towards|around|a|en|au|aux|dans|vers|pres de|depuis)\s+)$"
 )
@@ -106,7 +105,7 @@ def _names(text: str) -> Iterator[tuple[str, int]]:
         word, at = match.group(), match.start()
         if elided := _ELISION.match(word):
             word, at = word[elided.end() :], at + elided.end()
-        word = re.sub(r"['’]s$", "", word)
+        word = re.sub(r"['\u2019]s$", "", word)
         if run and text[end:at] == " " and is_name(word):
             run.append(word)
         else:
@@ -119,7 +118,8 @@ def _names(text: str) -> Iterator[tuple[str, int]]:
 
 
 _DOES = re.compile(
-    r"^(?:'s| is| was| has| lives| works| likes| loves| hates| moved| knows| trusts| prefers| and [A-Z]"
+    r"^(?:'s| is| was| has| lives| works| likes| loves| hates| moved| knows| trusts| prefers|"
+    r" and [A-Z]"
     r"| est| a | habite| vit| travaille| aime| adore| deteste| prefere| connait| et [A-Z])"
 )
 

@@ -33,13 +33,14 @@ def extract(said: Said, *, antecedent: Antecedent | None = None) -> list[Extract
     `antecedent` is the fact that the speaker told last in the same conversation: corrections such
     as "no, it's green now" speak of it.
     """
-    found: dict[tuple[str, str | None, str], ExtractedFact] = {}
+    found: dict[tuple[str, str, bool], ExtractedFact] = {}
     for clause in clauses_of(said.text):
         facts = _of_clause(clause, said)
         if not facts and clause.is_correction and antecedent is not None:
             facts = corrected(clause, antecedent)
         for fact in facts:
-            found[fact.subject, fact.slot, fact.value] = fact
+            # Who corrects himself in one breath means the last.
+            found[fact.subject, fact.slot or f":{fact.value}", fact.retracts] = fact
             antecedent = antecedent_of(fact) or antecedent
     return list(found.values())[:MOST_FACTS]
 
@@ -80,9 +81,7 @@ def _of_clause(clause: Clause, said: Said) -> list[ExtractedFact]:
 def _by_predicate(clause: Clause, said: Said) -> Iterator[ExtractedFact]:
     text, bare = clause.text[: clause.end].rstrip(" .!,"), clause.plain[: clause.end].rstrip(" .!,")
     is_french = (said.language or "").startswith("fr")
-    predicates: tuple[Predicate, ...] = (
-        (*FRENCH, *ENGLISH) if is_french else (*ENGLISH, *FRENCH)
-    )
+    predicates: tuple[Predicate, ...] = (*FRENCH, *ENGLISH) if is_french else (*ENGLISH, *FRENCH)
     for subject in subjects_of(text, bare, said.speaker):
         for predicate in predicates:
             match = predicate.pattern.fullmatch(bare, subject.end)

@@ -12,22 +12,29 @@ MOST_WORDS = 120
 """A longer speech is the television, or a story."""
 _QUOTED = re.compile(r"[\"“”«»][^\"“”«»]*[\"“”«»]?|(?:(?<=\s)|^)'[^']{3,}'(?=[\s.,!?]|$)")
 _STORY = re.compile(
-    r"\b(?:in (?:the|a|this|my|that) (?:movie|film|song|book|novel|joke|dream|story|game|series|show|play|episode)s?"
-    r"|the (?:character|song|lyrics|joke|movie|film|story)|just kidding|kidding|lol|haha\w*|for example"
-    r"|for instance|let's say|let's pretend|role-?play|once upon a time|i dream\w*|a joke|knock knock"
-    r"|testing|dans (?:le|la|un|une|mon|ce|cette) (?:film|chanson|livre|roman|blague|reve|histoire|jeu|serie"
+    r"\b(?:in (?:the|a|this|my|that) (?:movie|film|song|book|novel|joke|dream|story|game|series"
+    r"|show|play|episode)s?"
+    r"|the (?:character|song|lyrics|joke|movie|film|story)|just kidding|kidding|lol|haha\w*|for"
+    r" example"
+    r"|for instance|let's say|let's pretend|role-?play|once upon a time|i dream\w*|a joke|knock"
+    r" knock"
+    r"|testing|dans (?:le|la|un|une|mon|ce|cette) (?:film|chanson|livre|roman|blague|reve"
+    r"|histoire|jeu|serie"
     r"|episode)|le personnage|je plaisante|je rigole|je deconne|mdr|ptdr|par exemple|disons que"
     r"|il etait une fois|j'ai reve|c'est une blague|faisons comme si|on dirait que|jeu de role)\b"
 )
 _HYPOTHETICAL = re.compile(
-    r"\b(?:if|unless|would|wouldn't|could|should|might|wish|wishes|suppose|supposing|imagine|pretend|perhaps"
-    r"|maybe|what if|hopefully|hope|as though|probably|possibly|not sure|i doubt|almost|were to|may be"
+    r"\b(?:if|unless|would|wouldn't|could|should|might|wish|wishes|suppose|supposing|imagine"
+    r"|pretend|perhaps"
+    r"|maybe|what if|hopefully|hope|as though|probably|possibly|not sure|i doubt|almost|were to"
+    r"|may be"
     r"|si|s'ils?|imagine|imaginons|suppose|supposons|admettons|peut-etre|sans doute|probablement"
     r"|j'espere|pas sure?|j'aimerais|il faudrait|au cas ou|(?:aur|ser|voudr|pourr|devr|aimer|ir|fer"
     r"|habiter|viendr|prefer|prefer+er|dir|mettr)(?:ais|ait|ions|iez|aient))\b|\bi'd\b|\bwe'd\b"
 )
 _REPORTED = re.compile(
-    r"\b(?:said|says|say|told|tells|claims?|claimed|thinks?|thought|believes?|asked|asks|heard|read that"
+    r"\b(?:said|says|say|told|tells|claims?|claimed|thinks?|thought|believes?|asked|asks|heard"
+    r"|read that"
     r"|according to|apparently|supposedly|allegedly|rumou?r|pretends?|mentioned|wrote|writes|sings?"
     r"|dit|disent|disait|dits|pense|pensait|pensent|croit|croient|raconte|racontent|pretend|affirme"
     r"|selon|d'apres|parait|apparemment|soi-disant|ecrit|chante|demande|demandait|entendu)\b"
@@ -36,54 +43,80 @@ _QUESTION_WORD = re.compile(
     r"^(?:what|who|whom|whose|when|where|why|how|which|is|are|was|were|do|does|did|can|could|will"
     r"|shall|have you|has|isn't|aren't|don't you|est-ce|qu'est|qui|quoi|quand|ou|comment|pourquoi"
     r"|combien|quel|quelle|quels|quelles|as-tu|es-tu|peux-tu|sais-tu|do you|tu sais|guess|devine"
-    r"|tell me|dis-moi|i wonder|i forgot|i don't (?:know|remember)|je me demande|je ne sais|je sais pas"
+    r"|tell me|dis-moi|i wonder|i forgot|i don't (?:know|remember)|je me demande|je ne sais|je"
+    r" sais pas"
     r"|j'ai oublie)\b"
 )
 _MARKER = re.compile(
-    r"^(?:(?:no+|yes|yeah|yep|nope|actually|in fact|well|sorry|correction|wait|oh|ah|hey|hi|hello|hmm+|um|uh|ok"
-    r"|okay|so|also|and|but|by the way|btw|oops|my mistake|now|right|listen|look|you know(?: what)?|to be honest"
-    r"|honestly|fyi|just so you know|for your information|for the record|then|anyway|finally|as i said|please"
-    r"|thanks|thank you|of course|good news|bad news|update|since \w+|nowadays|these days|from now on|as of now"
+    r"^(?:(?:no+|yes|yeah|yep|nope|actually|in fact|well|sorry|correction|wait|oh|ah|hey|hi"
+    r"|hello|hmm+|um|uh|ok"
+    r"|okay|so|also|and|but|by the way|btw|oops|my mistake|now|right|listen|look|you know(?:"
+    r" what)?|to be honest"
+    r"|honestly|fyi|just so you know|for your information|for the record|then|anyway|finally|as"
+    r" i said|please"
+    r"|thanks|thank you|of course|good news|bad news|update|since \w+|nowadays|these days|from"
+    r" now on|as of now"
     r"|as of today|i mean|not any ?more|this year|at the moment|currently"
-    r"|non|oui|ouais|en fait|finalement|desolee?|pardon|au fait|attends|ben|bah|euh|bon|alors|et|mais|donc|aussi"
-    r"|tu sais(?: quoi)?|ecoute|salut|bonjour|bonsoir|coucou|merci|en realite|a vrai dire|pour info|maintenant"
-    r"|desormais|a present|depuis \w+|d'ailleurs|du coup|moi|nous|bonne nouvelle|plus maintenant|cette annee"
+    r"|non|oui|ouais|en fait|finalement|desolee?|pardon|au fait|attends|ben|bah|euh|bon|alors|et"
+    r"|mais|donc|aussi"
+    r"|tu sais(?: quoi)?|ecoute|salut|bonjour|bonsoir|coucou|merci|en realite|a vrai dire|pour"
+    r" info|maintenant"
+    r"|desormais|a present|depuis \w+|d'ailleurs|du coup|moi|nous|bonne nouvelle|plus maintenant"
+    r"|cette annee"
     r"|en ce moment|c'est que|rectification|correction|je veux dire|dorenavant)"
     r"(?:\s*[,:!.-]+\s*|\s+))+"
 )
 _TOLD = re.compile(
-    r"^(?:i (?:already )?(?:told you|said|mentioned)(?: already)?(?: that)?|like i said,?|i(?:'d)? want you to know"
-    r"(?: that)?|you should know(?: that)?|i have to (?:say|tell you)(?: that)?|let me tell you(?: that)?"
-    r"|did i (?:tell|mention)\b.*|je (?:te|vous|t'ai|vous ai)(?: ai)?(?: deja)? (?:dis|dit)(?: que| qu')?|il faut que tu"
+    r"^(?:i (?:already )?(?:told you|said|mentioned)(?: already)?(?: that)?|like i said,?|i"
+    r"(?:'d)? want you to know"
+    r"(?: that)?|you should know(?: that)?|i have to (?:say|tell you)(?: that)?|let me tell you"
+    r"(?: that)?"
+    r"|did i (?:tell|mention)\b.*|je (?:te|vous|t'ai|vous ai)(?: ai)?(?: deja)? (?:dis|dit)(?:"
+    r" que| qu')?|il faut que tu"
     r" saches que|je voulais te dire que|comme je (?:te )?(?:l'ai dit|disais),?)\s*"
 )
 _HEDGE = re.compile(
-    r"^(?:i (?:think|believe|guess|reckon|suppose)(?: that)?|i'm (?:pretty|fairly|quite) sure(?: that)?"
-    r"|je (?:crois|pense)(?: bien)? (?:que |qu')|il me semble (?:que |qu')|if i remember (?:right|correctly),?)\s*"
+    r"^(?:i (?:think|believe|guess|reckon|suppose)(?: that)?|i'm (?:pretty|fairly|quite) sure(?:"
+    r" that)?"
+    r"|je (?:crois|pense)(?: bien)? (?:que |qu')|il me semble (?:que |qu')|if i remember "
+    r"(?:right|correctly),?)\s*"
 )
 _REMEMBER = re.compile(
-    r"^(?:(?:please|also|and|can you|could you|i(?:'d like| want) you to|you (?:must|need to|have to)|make sure"
-    r" (?:to|you)|always|s'il te plait|stp|tu peux|je veux que tu|il faut que tu|j'aimerais que tu|et)[\s,]+)*"
-    r"(?:remember(?: (?:that|this))?|don'?t (?:you )?(?:ever )?forget(?: that)?|do not forget(?: that)?|keep in mind"
-    r"(?: that)?|bear in mind(?: that)?|note(?: down)?(?: that)?|make a note(?: that| of this)?|take note(?: that)?"
-    r"|for the record|(?:souviens|souvenez|rappelle|rappelez)[- ](?:toi|vous)(?: bien)?(?: que| qu'| de ceci)?"
-    r"|(?:te )?(?:souviennes|rappelles)(?: que| qu')|retiens(?: bien)?(?: que| qu'| ceci)?|retenez(?: que| qu')?"
-    r"|retiennes (?:que |qu')|n'oublie(?:z|s)?(?: pas)?(?: que| qu')?|oublie pas(?: que| qu')?|note(?:z)?(?: bien)?"
-    r"(?: que| qu')|sache(?:z)?(?: que| qu')|memorise(?: que| qu')?|garde(?:z)? en tete(?: que| qu'))"
+    r"^(?:(?:please|also|and|can you|could you|i(?:'d like| want) you to|you (?:must|need to"
+    r"|have to)|make sure"
+    r" (?:to|you)|always|s'il te plait|stp|tu peux|je veux que tu|il faut que tu|j'aimerais que"
+    r" tu|et)[\s,]+)*"
+    r"(?:remember(?: (?:that|this))?|don'?t (?:you )?(?:ever )?forget(?: that)?|do not forget(?:"
+    r" that)?|keep in mind"
+    r"(?: that)?|bear in mind(?: that)?|note(?: down)?(?: that)?|make a note(?: that| of this)?"
+    r"|take note(?: that)?"
+    r"|for the record|(?:souviens|souvenez|rappelle|rappelez)[- ](?:toi|vous)(?: bien)?(?: que|"
+    r" qu'| de ceci)?"
+    r"|(?:te )?(?:souviennes|rappelles)(?: que| qu')|retiens(?: bien)?(?: que| qu'| ceci)?"
+    r"|retenez(?: que| qu')?"
+    r"|retiennes (?:que |qu')|n'oublie(?:z|s)?(?: pas)?(?: que| qu')?|oublie pas(?: que| qu')?"
+    r"|note(?:z)?(?: bien)?"
+    r"(?: que| qu')|sache(?:z)?(?: que| qu')|memorise(?: que| qu')?|garde(?:z)? en tete(?: que|"
+    r" qu'))"
     r"(?=[\s,:]|(?<='))\s*[:,]?\s*"
 )
 _NO_REMEMBERED = re.compile(
-    r"^(?:to|me|you|us|him|her|them|it|when|how|what|where|who|why|(?:the |that )?(?:time|day|night|week|summer|winter|movie|film|guy|one|way)\b"
-    r"|this|that|de|d'|du|moi|toi|quand|comment|ce que|qui|quoi|la fois|le jour|lorsque)\b(?!.* (?:is|are|est|sont)"
+    r"^(?:to|me|you|us|him|her|them|it|when|how|what|where|who|why|(?:the |that )?(?:time|day"
+    r"|night|week|summer|winter|movie|film|guy|one|way)\b"
+    r"|this|that|de|d'|du|moi|toi|quand|comment|ce que|qui|quoi|la fois|le jour|lorsque)\b(?!.* "
+    r"(?:is|are|est|sont)"
     r" )"
 )
 _JOINED = re.compile(
-    r"(?:\s*[,:]\s*|\s+-\s+|\s+(?=(?:and|but|so|because|since|et|mais|car|parce que|puisque|alors|donc)\b))"
+    r"(?:\s*[,:]\s*|\s+-\s+|\s+(?=(?:and|but|so|because|since|et|mais|car|parce que|puisque"
+    r"|alors|donc)\b))"
     r"(?:(?:and|but|so|because|since|et|mais|car|parce que|puisque|alors|donc)\s+)?"
 )
 _TAIL = re.compile(
-    r"\s*(?:,(?! c'est| ce sont)|\s-\s|\b(?:because|since|so that|when|although|though|even|but|which|who|whenever|while|parce"
-    r"|car (?=je|j'|il|elle|on|nous|c'est|le|la|les|mon|ma|mes|ce)|puisque|quand|mais|dont|alors|afin|pendant que|by the way|au fait|lorsque|depuis que|thanks|right|you know|hein"
+    r"\s*(?:,(?! c'est| ce sont)|\s-\s|\b(?:because|since|so that|when|although|though|even|but"
+    r"|which|who|whenever|while|parce"
+    r"|car (?=je|j'|il|elle|on|nous|c'est|le|la|les|mon|ma|mes|ce)|puisque|quand|mais|dont|alors"
+    r"|afin|pendant que|by the way|au fait|lorsque|depuis que|thanks|right|you know|hein"
     r"|isn't it|n'est-ce pas|if|just so you know|don't forget|n'oublie)\b).*$"
 )
 _VOCATIVE = re.compile(r"^[A-Z][\w-]{2,},\s+(?=\S)")
@@ -115,9 +148,12 @@ class Clause:
 
 
 _CORRECTS = re.compile(
-    r"\b(?:no|nope|actually|in fact|sorry|correction|wait|oops|my mistake|now|instead|rather|changed"
-    r"|i mean|i meant|not|any ?more|after all|non|en fait|finalement|desolee?|pardon|au fait|attends"
-    r"|en realite|rectification|maintenant|desormais|plutot|plus|je veux dire|a present|change|dorenavant)\b"
+    r"\b(?:no|nope|actually|in fact|sorry|correction|wait|oops|my mistake|now|instead|rather"
+    r"|changed"
+    r"|i mean|i meant|not|any ?more|after all|non|en fait|finalement|desolee?|pardon|au fait"
+    r"|attends"
+    r"|en realite|rectification|maintenant|desormais|plutot|plus|je veux dire|a present|change"
+    r"|dorenavant)\b"
 )
 
 
@@ -205,11 +241,15 @@ _HEADED = re.compile(
 """What `c'est` goes on with: `ma couleur préférée, c'est le vert`."""
 _SUBJECT = re.compile(
     r"(?:no,? |now |actually |non,? |en fait,? |maintenant )?"
-    r"(?:i|we|my|our|i'm|we're|i've|we've|it|it's|she|he|she's|he's|they|you|the|please|you're|there|that's|this"
-    r"|je|on|nous|mon|ma|mes|notre|nos|il|elle|ils|elles|tu|vous|c'est|ce n'est|ce|ca|ses|sa|son|his|her"
-    r"|their|remember|call me|appelle-moi|appelez-moi)\b|j'\w|(?:le|la|les) .+? (?:est|sont)\b|l'\w+.+? (?:est|sont)\b"
+    r"(?:i|we|my|our|i'm|we're|i've|we've|it|it's|she|he|she's|he's|they|you|the|please|you're"
+    r"|there|that's|this"
+    r"|je|on|nous|mon|ma|mes|notre|nos|il|elle|ils|elles|tu|vous|c'est|ce n'est|ce|ca|ses|sa|son"
+    r"|his|her"
+    r"|their|remember|call me|appelle-moi|appelez-moi)\b|j'\w|(?:le|la|les) .+? (?:est|sont)\b"
+    r"|l'\w+.+? (?:est|sont)\b"
 )
 _NAMED = re.compile(
-    r"[A-Z][\w-]+(?: [A-Z][\w-]+)?(?:'s\b| is | lives | works | likes | loves | hates | est | habite"
+    r"[A-Z][\w-]+(?: [A-Z][\w-]+)?(?:'s\b| is | lives | works | likes | loves | hates | est |"
+    r" habite"
     r" | vit | travaille | aime | adore | déteste | s'appelle )"
 )

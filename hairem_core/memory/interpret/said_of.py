@@ -2,94 +2,25 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from hairem_core.memory.interpret import people
 from hairem_core.memory.interpret.entities import Mention, entity_key
 from hairem_core.memory.interpret.extracted import ExtractedFact, Link
-from hairem_core.memory.interpret.slots import (
-    COLOURS,
-    KEEPABLES,
-    PARTNERS,
-    PETS,
-    ROLES,
-    SINGLE_ROLES,
-    canonical,
-    kind_of_value,
-    value_of,
-)
+from hairem_core.memory.interpret.slots import canonical, kind_of_value, value_of
 from hairem_core.memory.interpret.subjects import Subject, name_in
-from hairem_core.memory.interpret.values import (
+from hairem_core.memory.interpret.told import Told
+from hairem_core.memory.interpret.values import is_job, is_worth, items_of
+from hairem_core.memory.interpret.vocabulary import (
+    COLOURS,
     INSTRUMENTS,
+    KEEPABLES,
     LANGUAGES_SPOKEN,
-    OWNABLES,
-    is_job,
-    is_worth,
-    items_of,
 )
 
 _DISLIKES = re.compile(r"^(?:hate|dislike|detest|loathe|can|cannot|hai|horreur|deteste)")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Told:
-    """A clause that fits a predicate."""
-
-    subject: Subject
-    match: re.Match[str]
-    text: str
-    """The clause as it was said."""
-    speaker: str
-
-    def group(self, name: str) -> str | None:
-        """Return what a group caught, plain; None where it is not there."""
-        return self.match.groupdict().get(name)
-
-    def spoken(self, name: str = "v") -> str:
-        """Return what a group caught, as it was said."""
-        start, end = self.match.span(name)
-        return self.text[start:end].strip(" .,!?;:\"“”«»")
-
-    @property
-    def gone(self) -> bool:
-        """Return whether it says that something holds no more."""
-        return bool(self.group("gone") or self.group("gone2"))
-
-    @property
-    def denied(self) -> bool:
-        """Return whether it is denied."""
-        return bool(self.group("neg"))
-
-    def name(self, group: str = "v", *, strict: bool = True) -> str | None:
-        """Return the name that a group caught, if it caught nothing else."""
-        start, end = self.match.span(group)
-        return name_in(self.text, start, end, strict=strict) if start >= 0 else None
-
-    def fact(
-        self,
-        slot: str | None,
-        value: str,
-        importance: float,
-        *,
-        spoken: str = "",
-        content: str | None = None,
-        subject: str | None = None,
-        mentions: tuple[Mention, ...] = (),
-        links: tuple[Link, ...] = (),
-        retracts: bool = False,
-    ) -> ExtractedFact:
-        """Return a fact about the subject."""
-        return ExtractedFact(
-            content=content or self.text.strip(" .,;:!"),
-            subject=subject or self.subject.key,
-            slot=slot,
-            value=value,
-            importance=importance,
-            entities=(*self.subject.mentions, *mentions),
-            about=tuple(each.key for each in mentions),
-            relations=(*self.subject.links, *links),
-            retracts=retracts,
-            spoken_value=spoken,
-        )
+_DISLIKES = re.compile(r"^(?:hate|dislike|detest|loathe|can|cannot|hai|horreur|deteste)")
 
 
 def facts_of(
@@ -98,10 +29,6 @@ def facts_of(
     """Return the facts of a clause that fits the predicate `what`; none if its value is none."""
     told = Told(subject=subject, match=match, text=text, speaker=speaker)
     return _MAKERS[what](told)
-
-
-def _person(name: str) -> Mention:
-    return Mention(key=entity_key(name), name=name, kind="person")
 
 
 def _lives(told: Told) -> list[ExtractedFact]:
@@ -127,13 +54,17 @@ def _lives(told: Told) -> list[ExtractedFact]:
 
 
 _WHEN = re.compile(
-    r",| (?:in|with|near|avec|pres|depuis|since|last|this|a (?:year|month|week|few)|\d+ \w+ ago|two|three|recently|yesterday|today"
-    r"|now|for|because|on|after|before|il y a|le mois|l'annee|la semaine|cette|hier|maintenant|desormais|dans|apres|avant|pour"
-    r"|nowadays|these|any ?more|again|au mois|en \d|en (?:janv|fev|mars|avr|mai|juin|juil|aout|sept|oct|nov|dec))\b| $"
+    r",| (?:in|with|near|avec|pres|depuis|since|last|this|a (?:year|month|week|few)|\d+ \w+ ago"
+    r"|two|three|recently|yesterday|today"
+    r"|now|for|because|on|after|before|il y a|le mois|l'annee|la semaine|cette|hier|maintenant"
+    r"|desormais|dans|apres|avant|pour"
+    r"|nowadays|these|any ?more|again|au mois|en \d|en (?:janv|fev|mars|avr|mai|juin|juil|aout"
+    r"|sept|oct|nov|dec))\b| $"
 )
 """What comes behind a place."""
 _HOME = re.compile(
-    r"(?:\w+ ){0,4}(?:house|flat|apartment|countryside|farm|village|city|suburbs|maison|appartement|campagne|ferme"
+    r"(?:\w+ ){0,4}(?:house|flat|apartment|countryside|farm|village|city|suburbs|maison"
+    r"|appartement|campagne|ferme"
     r"|ville|banlieue|studio|cottage|bungalow)\b"
 )
 
@@ -179,55 +110,6 @@ def _job(told: Told) -> list[ExtractedFact]:
     if not is_job(value):
         return []
     return [told.fact("job", value, 0.7, spoken=told.spoken(), retracts=told.gone)]
-
-
-def _name(told: Told) -> list[ExtractedFact]:
-    if not told.subject.is_speaker:
-        return _called(told)
-    if (name := told.name()) is None:
-        return []
-    slot = "name" if "appelle" in told.match.group() or " go by" not in told.match.group() else "goes by"
-    return [told.fact(slot, value_of(name), 0.8, spoken=name)]
-
-
-def _called(told: Told) -> list[ExtractedFact]:
-    """Make `my sister is called Anna`, `ma sœur s'appelle Julie`."""
-    name, role = told.name(strict=False), told.subject.role
-    if name is None or told.subject.name is not None:
-        return []
-    if role is None:
-        return []
-    return [_named_role(told, role, name)]
-
-
-def _named_role(
-    told: Told, role: str, name: str, *, retracts: bool = False
-) -> ExtractedFact:
-    """Return the fact that someone of the speaker's has a name."""
-    mention = _person(name)
-    if role in PETS:
-        slot, importance = f"pet:{role}:{value_of(name)}", 0.7
-    elif role in SINGLE_ROLES:
-        slot, importance = "partner" if role in PARTNERS else role, 0.75
-    else:
-        slot, importance = f"{role}:{value_of(name)}", 0.75
-    return told.fact(
-        slot,
-        value_of(name),
-        importance,
-        spoken=name,
-        subject=told.speaker,
-        mentions=(mention,),
-        links=() if retracts else (Link(kind="knows", source=told.speaker, target=mention.key),),
-        retracts=retracts,
-    )
-
-
-def _is_role(told: Told) -> list[ExtractedFact]:
-    role, name = canonical(told.group("v") or ""), told.subject.name
-    if role not in ROLES | PETS or name is None:
-        return []
-    return [_named_role(told, role, name, retracts=told.denied)]
 
 
 def _listed(
@@ -295,37 +177,6 @@ def _prefers(told: Told) -> list[ExtractedFact]:
     return [told.fact(f"taste:{value}", "likes", 0.65)]
 
 
-def _has(told: Told) -> list[ExtractedFact]:
-    spoken_thing = told.group("v") or ""
-    thing = canonical(spoken_thing)
-    name = told.name("name", strict=False) if told.group("name") else None
-    if thing in PETS:
-        slot = f"pet:{thing}" + (f":{value_of(name)}" if name else "")
-    elif thing in ROLES:
-        slot = f"{thing}:{value_of(name)}" if name else f"has:{thing}"
-        if thing in SINGLE_ROLES and name is None:
-            return []
-    elif thing in OWNABLES and told.group("n") != "two":
-        slot = f"has:{thing}"
-    else:
-        return []
-    if name is None and thing in ROLES:
-        count = told.group("n") or "a"
-        slot = f"has:{thing}" if count in {"a", "an", "une", "un"} else f"{thing} count"
-    mentions = (_person(name),) if name else ()
-    links = tuple(Link(kind="knows", source=told.speaker, target=each.key) for each in mentions)
-    return [
-        told.fact(
-            slot,
-            value_of(name or thing),
-            0.65,
-            mentions=mentions,
-            links=links if told.subject.is_speaker and not told.gone else (),
-            retracts=told.gone,
-        )
-    ]
-
-
 def _keeps(told: Told) -> list[ExtractedFact]:
     thing = canonical(told.group("thing") or "")
     if not is_keepable(thing) or not is_worth(told.group("v") or "", most_words=10):
@@ -358,40 +209,6 @@ def is_keepable(thing: str) -> bool:
     )
 
 
-def _trusts(told: Told) -> list[ExtractedFact]:
-    if (name := told.name()) is None:
-        return []
-    mention = _person(name)
-    links = (Link(kind="trusts", source=told.subject.key, target=mention.key),)
-    value = "no" if told.denied else "yes"
-    slot = f"trust:{value_of(name)}"
-    return [
-        told.fact(slot, value, 0.6, mentions=(mention,), links=() if told.denied else links)
-    ]
-
-
-def _knows(told: Told) -> list[ExtractedFact]:
-    if (name := told.name()) is None or not name[0].isupper():
-        return []
-    mention = _person(name)
-    link = Link(kind="knows", source=told.subject.key, target=mention.key)
-    return [
-        told.fact(f"knows:{value_of(name)}", "yes", 0.5, mentions=(mention,), links=(link,))
-    ]
-
-
-def _married(told: Told) -> list[ExtractedFact]:
-    if (name := told.name()) is None:
-        return []
-    mention = _person(name)
-    link = Link(kind="knows", source=told.subject.key, target=mention.key)
-    return [
-        told.fact(
-            "partner", value_of(name), 0.75, spoken=name, mentions=(mention,), links=(link,)
-        )
-    ]
-
-
 def _speaks(told: Told) -> list[ExtractedFact]:
     facts = _listed(told, "speaks", 0.55)
     return [each for each in facts if each.value in LANGUAGES_SPOKEN]
@@ -409,22 +226,14 @@ def _plays(told: Told) -> list[ExtractedFact]:
     return [told.fact(f"plays:{value}", value, 0.55)]
 
 
-def _died(told: Told) -> list[ExtractedFact]:
-    role, name = told.subject.role, told.subject.name
-    if role in PETS and name is not None:
-        slot = f"pet:{role}:{value_of(name)}"
-        return [told.fact(slot, "died", 0.8, subject=told.speaker)]
-    return [told.fact("died", "died", 0.85)] if role or name else []
-
-
 _MAKERS: dict[str, Callable[[Told], list[ExtractedFact]]] = {
     "lives": _lives,
     "born": _born,
     "from": _from,
     "works": _works,
     "job": _job,
-    "name": _name,
-    "called": _called,
+    "name": people.name,
+    "called": people.called,
     "allergy": _allergy,
     "diet": _diet,
     "eats": _eats,
@@ -432,14 +241,14 @@ _MAKERS: dict[str, Callable[[Told], list[ExtractedFact]]] = {
     "age": _age,
     "taste": _taste,
     "prefers": _prefers,
-    "has": _has,
+    "has": people.has,
     "keeps": _keeps,
-    "trusts": _trusts,
-    "knows": _knows,
-    "married": _married,
+    "trusts": people.trusts,
+    "knows": people.knows,
+    "married": people.married,
     "speaks": _speaks,
     "studies": _studies,
     "plays": _plays,
-    "is_role": _is_role,
-    "died": _died,
+    "is_role": people.is_role,
+    "died": people.died,
 }

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from hairem_core.memory.interpret.entities import Mention, could_be_name, entity_key, is_name
 from hairem_core.memory.interpret.extracted import Link
-from hairem_core.memory.interpret.slots import PETS, ROLES, canonical
+from hairem_core.memory.interpret.slots import canonical
 from hairem_core.memory.interpret.text import plain
+from hairem_core.memory.interpret.vocabulary import PETS, ROLES
 
 _FIRST = re.compile(r"(?:moi,? |nous,? |me,? )?(?:i|we|je|j(?=')|on|nous)\b(?!-)")
 _MINE = re.compile(r"(?:my|our|mon|ma|mes|notre|nos) ")
@@ -78,7 +79,7 @@ def _named(text: str, bare: str) -> Iterator[Subject]:
     words = text[: match.end()].split(" ")
     for count in range(len(words), 0, -1):
         name = " ".join(words[:count])
-        name = re.sub(r"['’]s$", "", name)
+        name = re.sub(r"['\u2019]s$", "", name)
         if all(is_name(each) for each in name.split(" ")):
             key = entity_key(name)
             mention = Mention(key=key, name=name, kind="person")
@@ -99,7 +100,20 @@ def name_in(text: str, start: int, end: int, *, strict: bool = True) -> str | No
         return None
     lower_ok = not strict or not any(each.isupper() for each in text)
     for word in words:
-        inner = plain(word).strip(".") in {*TITLES,"de", "du", "la", "le", "van", "von", "der", "of", "the", "sur", "les"}
+        inner = plain(word).strip(".") in {
+            *TITLES,
+            "de",
+            "du",
+            "la",
+            "le",
+            "van",
+            "von",
+            "der",
+            "of",
+            "the",
+            "sur",
+            ("les"),
+        }
         if not (is_name(word) or (inner and len(words) > 1)) and not (
             lower_ok and could_be_name(word)
         ):

@@ -20,15 +20,15 @@ NEAR = 0.95
 """Cosine from which on two contents can be one, if the same words count in both."""
 _OVERLAP = 0.5
 """Share of words that two contents have in common, from which on nearness is looked at."""
-_FILLERS = frozenset(
-    """
+_FILLER_WORDS = """
     a an the now really just also still too currently actually very much please is are am s m re
     my i le la les l un une des du de maintenant desormais aussi vraiment toujours est sont suis en
     fait that que so well
-    """.split()
-)
+"""
+_FILLERS = frozenset(_FILLER_WORDS.split())
 _DENIES = re.compile(
-    r"\b(?:not|no longer|never|no|n't|cannot|can't|don't|doesn't|isn't|aren't|won't|ne|n'|pas|plus|jamais)\b|n't\b"
+    r"\b(?:not|no longer|never|no|n't|cannot|can't|don't|doesn't|isn't|aren't|won't|ne|n'|pas"
+    r"|plus|jamais)\b|n't\b"
 )
 
 type Nearness = Callable[[str, str], float]
@@ -97,9 +97,7 @@ def stored_value(old: Fragment) -> str | None:
         return None
     speaker = old.speaker or old.subject
     said = Said(text=old.content, speaker=speaker, language=old.language, at=old.at)
-    return value_in(
-        old.content, subject=old.subject, slot=old.slot, speaker=speaker, said=said
-    )
+    return value_in(old.content, subject=old.subject, slot=old.slot, speaker=speaker, said=said)
 
 
 def candidates(contents: Iterable[str], known: Iterable[Fragment], *, limit: int) -> list[Fragment]:
@@ -166,7 +164,7 @@ def _alike(
 def _held_until(
     fact: ExtractedFact, at: datetime, known: Sequence[Fragment], old: Fragment | None
 ) -> datetime | None:
-    """Return when late news ceased to hold: when something newer of the same slot began or ended."""
+    """Return when late news ceased to hold: when something newer of its slot began or ended."""
     rivals = [each for each in known if fact.slot is not None and each.slot == fact.slot]
     if old is not None and old not in rivals:
         rivals.append(old)

@@ -8,11 +8,15 @@ _SENTENCE = re.compile(r"[^.!?;\n]+(?:[.!?](?=\w)[^.!?;\n]*)*[.!?;]*")
 """A dot inside a word, as in `19.5` or `anna@home.net`, ends nothing."""
 
 
+_APOSTROPHES = "\N{RIGHT SINGLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}\N{ACUTE ACCENT}`"
+_DASHES = "\N{EN DASH}\N{EM DASH}"
+
+
 @cache
 def _plain_letter(letter: str) -> str:
-    if letter in "’‘ʼ`´":
+    if letter in _APOSTROPHES:
         return "'"
-    if letter in "–—":
+    if letter in _DASHES:
         return "-"
     if letter.isspace():
         return " "

@@ -130,9 +130,10 @@ class Columns:
             self.dimensions = len(values)
             self._vectors = np.zeros((len(self._vectors), self.dimensions), np.float32)
         length = float(np.linalg.norm(values))
-        if len(values) != self.dimensions or not length:
+        if len(values) != self.dimensions:
             return  # of another model; it is made anew
-        self._vectors[row] = values / length
+        # What has no direction is like nothing; without a vector it would be asked for for ever.
+        self._vectors[row] = values / length if 0 < length < np.inf else 0.0
         self.embedded[row] = True
         for each in (row, int(self.previous[row]), int(self.next[row])):
             self._measure(each)
@@ -181,7 +182,8 @@ class Columns:
 
     def dump(self) -> dict[str, Any]:
         """Return everything as arrays."""
-        arrays: dict[str, Any] = {name: self._arrays[name][: self.size] for name in _TYPES}
+        # Copies: they are written to disk while others are added here.
+        arrays: dict[str, Any] = {name: self._arrays[name][: self.size].copy() for name in _TYPES}
         vectors = self._vectors[: self.size].astype(np.float16)
         names = np.asarray(list(self._last_of), dtype=np.str_)
         rows = np.asarray(list(self._last_of.values()), dtype=np.int64)

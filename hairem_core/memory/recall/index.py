@@ -17,7 +17,9 @@ from uuid import UUID
 import numpy as np
 from surrealdb import RecordID
 
+from hairem_core.errors import HairemError
 from hairem_core.memory.database import Database
+from hairem_core.memory.errors import MemoryUnavailable
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.recall import snapshot
 from hairem_core.memory.recall.columns import FOREVER, Columns, Place
@@ -54,6 +56,13 @@ class _Pending:
     def __bool__(self) -> bool:
         return bool(self.put or self.neighbours or self.remove)
 
+    def follow(self, earlier: _Pending) -> None:
+        """Take over what was to be done before this, and was not."""
+        kept = {seq: each for seq, each in earlier.put.items() if seq not in self.remove}
+        self.put = kept | self.put
+        self.neighbours |= earlier.neighbours - self.remove
+        self.remove |= earlier.remove
+
 
 class RecallIndex:
     """Finds fragments by words and meaning. Made by `open`, told of commits by `observe`."""
@@ -70,6 +79,10 @@ class RecallIndex:
         self._committing: _Pending | None = None
         self._committed = asyncio.Event()
         self._rev = 0
+        self._text_rev = 0
+        """Number of the last commit that the text index knows."""
+        self._dimensions = 0
+        """Of the vectors; 0 while there are none."""
         self._unsaved = 0
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -179,10 +192,16 @@ class RecallIndex:
 
     async def save(self) -> None:
         """Write to disk what saves reading the store at the next start."""
-        await self.flush()
+        # Shielded: as in `flush`.
+        await asyncio.shield(self._spawn(self._save()))
+
+    async def _save(self) -> None:
         async with self._lock:
             if self._folder is None:
                 return
+            # The columns must not know of anything that the text does not: see `_load`.
+            while self._pending or self._text_rev != self._rev:
+                await self._commit_pending()
             stamp, places = self._stamp(self._rev), len(self._places)
             dumped = {agent: each.dump() for agent, each in self._columns.items()}
             model = self.model or ""
@@ -204,9 +223,13 @@ class RecallIndex:
         """Save, and end what is under way."""
         while self._tasks:
             await asyncio.wait(self._tasks)
-        if self._unsaved:
-            await self.save()
-        await asyncio.to_thread(self._text.close)
+        try:
+            if self._unsaved:
+                await self.save()
+        except (HairemError, OSError) as err:
+            _LOGGER.warning("The recall index was not saved, and will be caught up: %s", err)
+        finally:
+            await asyncio.to_thread(self._text.close)
 
     def _put(self, fragment: Fragment) -> None:
         columns = self._columns.setdefault(fragment.agent, Columns())
@@ -218,6 +241,7 @@ class RecallIndex:
             # Its words are the same as ever: it was of use, or was replaced.
             if was_shared != (fragment.visibility == "shared"):
                 self._pending.put[fragment.seq] = fragment
+                self._pending.neighbours |= self._around(columns, place.row)
             return
         row = columns.put(fragment, None)
         self._places[fragment.seq] = Place(fragment.agent, row)
@@ -228,9 +252,16 @@ class RecallIndex:
         self._pending.neighbours |= self._around(columns, row)
 
     def _put_vector(self, seq: int, vector: bytes) -> None:
-        if place := self._places.get(seq):
-            self._columns[place.agent].put_vector(place.row, vector)
-            self._unsaved += 1
+        place = self._places.get(seq)
+        if place is None:
+            return
+        if self._dimensions not in (0, len(vector) // 2):
+            _LOGGER.warning("Another model answers as %s: vectors are made anew", self.model)
+            for each in self._columns.values():
+                each.forget_vectors()
+        self._dimensions = len(vector) // 2
+        self._columns[place.agent].put_vector(place.row, vector)
+        self._unsaved += 1
 
     def _remove(self, seq: int) -> None:
         if place := self._places.pop(seq, None):
@@ -270,26 +301,44 @@ class RecallIndex:
 
     async def _gather(self) -> None:
         await asyncio.sleep(_GATHER)
-        await self.flush()
-        if self._unsaved > _SAVE_AFTER:
-            await self.save()
+        try:
+            await self.flush()
+            if self._unsaved > _SAVE_AFTER:
+                await self.save()
+        except (HairemError, OSError) as err:
+            # It is tried again with the next change, and by whoever searches.
+            _LOGGER.warning("The recall index lags behind: %s", err)
 
     async def _commit(self) -> None:
         async with self._lock:
-            taken, self._pending = self._pending, _Pending(rev=self._rev)
-            if not taken:
-                return
-            self._committing = taken
-            self._committed.clear()
-            try:
-                put = await self._with_surroundings(taken)
-                stamp = self._stamp(taken.rev)
-                await asyncio.to_thread(
-                    self._text.commit, put=put, remove=taken.remove, stamp=stamp
-                )
-            finally:
-                self._committing = None
-                self._committed.set()
+            if self._pending:
+                await self._commit_pending()
+
+    async def _commit_pending(self) -> None:
+        """Have the text index take in what is pending, if anything, and where it stands."""
+        taken, self._pending = self._pending, _Pending(rev=self._rev)
+        rev = taken.rev if taken else self._rev
+        self._committing = taken
+        self._committed.clear()
+        try:
+            put = await self._with_surroundings(taken)
+            await asyncio.to_thread(
+                self._text.commit, put=put, remove=taken.remove, stamp=self._stamp(rev)
+            )
+        except BaseException as err:
+            self._pending.follow(taken)
+            if isinstance(err, (OSError, ValueError)):
+                raise MemoryUnavailable(
+                    f"the recall index cannot be written: {err}",
+                    where=str(self._folder),
+                    hint="Look at the disk. The index can be deleted while H-Core is stopped.",
+                ) from err
+            raise
+        else:
+            self._text_rev = rev
+        finally:
+            self._committing = None
+            self._committed.set()
 
     async def _with_surroundings(self, taken: _Pending) -> list[tuple[Fragment, list[str]]]:
         """Return what is to be indexed, each with the texts around it."""
@@ -323,7 +372,11 @@ class RecallIndex:
         if place is None:
             return []
         columns = self._columns[place.agent]
-        return [columns.uuid(each) for each in columns.around(place.row, _REACH)]
+        around = columns.around(place.row, _REACH)
+        if columns.shared[place.row]:
+            # Whoever may find it must not find it by what is not shared.
+            around = [each for each in around if columns.shared[each]]
+        return [columns.uuid(each) for each in around]
 
     async def _fetch(self, ids: list[UUID]) -> list[Fragment]:
         if not ids:
@@ -349,7 +402,10 @@ class RecallIndex:
             self._text = TextIndex(self._folder and self._folder / "text")
             if self._folder is not None:
                 dumped, stamp, model = snapshot.load(self._folder)
-                known = min(self._known(stamp, rev), self._known(self._text.stamp(), rev))
+                known = self._known(stamp, rev)
+                self._text_rev = self._known(self._text.stamp(), rev)
+                if self._text_rev < known:
+                    raise ValueError("its words are older than its columns")
                 if known:
                     self._columns = {a: Columns.load(each) for a, each in dumped.items()}
                     if model != (self.model or ""):
@@ -363,11 +419,13 @@ class RecallIndex:
             self.rebuilt = rev > 0
         self._rev = known
         for agent, columns in self._columns.items():
+            self._dimensions = self._dimensions or columns.dimensions
             for row in np.flatnonzero(columns.live):
                 self._places[int(columns.seq[row])] = Place(agent, int(row))
 
     def _start_anew(self) -> None:
         self._columns = {}
+        self._dimensions = self._text_rev = 0
         if self._folder is not None:
             discard(self._folder)
         self._text = TextIndex(self._folder and self._folder / "text")
@@ -379,42 +437,55 @@ class RecallIndex:
         return int(number)
 
     async def _catch_up(self, rev: int) -> None:
-        """Read from the store what was committed after `_rev`, in the order of commits."""
+        """Read from the store what was committed after `_rev`."""
         start = self._rev
         if start >= rev:
             return
-        async for rows in _pages(self._database, "fragment", start):
-            for row in rows:
-                self._put(fragment_of(row))
-            if len(self._pending.put) >= _BATCH:
-                self._pending.rev = start
-                await self.flush()
-        async for rows in _pages(self._database, "embedding", start):
+        await self._catch_up_fragments(start)
+        async for rows in _pages(self._database, "embedding", "rev", start):
             for row in rows:
                 if row["model"] == self.model:
                     self._put_vector(row["seq"], row["vector"])
-        async for rows in _pages(self._database, "gone", start):
+        async for rows in _pages(self._database, "gone", "rev", start):
             for row in rows:
                 self._remove(row["id"].id)
         self._rev = self._pending.rev = rev
         await self.flush()
         await self.save()
 
+    async def _catch_up_fragments(self, start: int) -> None:
+        seqs = [int(each.seq.max()) for each in self._columns.values() if each.size]
+        newest = max(seqs, default=0)
+        # What is new comes in the order in which it was first stored, since it stands beside what
+        # was said before; also what was changed since, as by being of use.
+        async for rows in _pages(self._database, "fragment", "seq", newest):
+            for row in rows:
+                self._put(fragment_of(row))
+            if len(self._pending.put) >= _BATCH:
+                self._pending.rev = start
+                await self.flush()
+        if newest:
+            async for rows in _pages(self._database, "fragment", "rev", start):
+                for row in rows:
+                    if row["seq"] <= newest:
+                        self._put(fragment_of(row))
 
-async def _pages(database: Database, table: str, after: int) -> Any:
-    """Yield the rows of a table that were changed after a commit, in the order of commits."""
+
+async def _pages(database: Database, table: str, field: str, after: int) -> Any:
+    """Yield the rows of a table whose indexed `field` is beyond a number, in its order."""
     last: int = after
     seen: set[Any] = set()
     while True:
         rows = await database.query(
-            f"SELECT * FROM {table} WHERE rev >= $after ORDER BY rev LIMIT $page",  # noqa: S608
+            f"SELECT * FROM {table} WHERE {field} >= $after "  # noqa: S608
+            f"ORDER BY {field} LIMIT $page",
             {"after": last if seen else last + 1, "page": _PAGE + len(seen)},
         )
         fresh = [row for row in rows if str(row["id"]) not in seen]
         if not fresh:
             return
         yield fresh
-        newest = fresh[-1]["rev"]
-        kept = {str(row["id"]) for row in fresh if row["rev"] == newest}
+        newest = fresh[-1][field]
+        kept = {str(row["id"]) for row in fresh if row[field] == newest}
         seen = kept | (seen if newest == last else set())
         last = newest

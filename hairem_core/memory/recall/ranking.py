@@ -153,7 +153,7 @@ def rank(
     words = _words(text, scope, filters, question, places, parts, start)
     meaning = np.zeros(start, np.float32)
     if question.vector is not None:
-        meaning = np.concatenate([_meaning(part, question.vector) for part in parts])
+        meaning = np.concatenate([_meaning(part, question.vector, scope) for part in parts])
     words, meaning = words * allowed, meaning * allowed
     matching = np.flatnonzero(allowed & ((words > 0) | (meaning >= _LEAST_COSINE)))
     if not len(matching):
@@ -254,12 +254,14 @@ def _rows_mask(seqs: Ints, places: Mapping[int, Place], parts: Sequence[Part], s
     return mask
 
 
-def _meaning(part: Part, vector: Vectors) -> Floats:
+def _meaning(part: Part, vector: Vectors, scope: Scope) -> Floats:
     """Return the cosine of the question with each row and its neighbours; shape (size,)."""
     columns, size = part.columns, part.size
     if columns.dimensions != len(vector):
         return np.zeros(size, np.float32)
-    cosines = columns.vectors[:size] @ vector
+    cosines: Floats = columns.vectors[:size] @ vector
+    if scope.agent not in (None, part.agent):
+        return cosines  # what is shared must not be found by what is not, beside it
     padded = np.append(cosines, np.float32(0))  # row NOBODY, which is -1, is the last one
     before, after = columns.previous[:size], columns.next[:size]
     # What was appended after this part was taken is not in it.

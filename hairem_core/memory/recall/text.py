@@ -3,6 +3,9 @@
 Source of the ranking: Robertson & Zaragoza (2009), as tantivy implements it: k1 1.2, b 0.75.
 """
 
+import hashlib
+import json
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,6 +29,9 @@ _TIE = 0.1
 """Share of the weaker language's score. A word found in both languages is still one word."""
 _OWN = 2
 """How often a fragment's own words count beside those around it."""
+_SUMS = "sums.json"
+_SEGMENT = re.compile(r"[0-9a-f]{32}\.")
+"""The name of a file of tantivy's that it writes once."""
 _STAMP_FIELD, _STAMP = "stamp", "stamp"
 
 
@@ -47,10 +53,13 @@ class TextIndex:
     def __init__(self, folder: Path | None) -> None:
         """Open the index in a folder, or make it; None keeps it in memory. Raises ValueError."""
         self._schema = _schema()
+        self._folder = folder
+        self._sums: dict[str, str] = {}
         if folder is None:
             self._index = tantivy.Index(self._schema)
         else:
             folder.mkdir(parents=True, exist_ok=True)
+            self._sums = _checked(folder)
             self._index = tantivy.Index(self._schema, str(folder))
         # A commit is made visible by `commit` itself: the watcher that would do it too competes
         # with it for a lock, and the loser waits 100 ms.
@@ -91,6 +100,7 @@ class TextIndex:
         self._writer.add_document(mark)
         self._writer.commit()
         self._index.reload()
+        self._note_sums()
 
     def words(self, text: str) -> bool:
         """Return whether a text has words that say something."""
@@ -126,6 +136,19 @@ class TextIndex:
     def close(self) -> None:
         """End what is under way."""
         self._writer.wait_merging_threads()
+        self._note_sums()
+
+    def _note_sums(self) -> None:
+        """Write down the checksums of the files: tantivy does not look at its own."""
+        if self._folder is None:
+            return
+        names = {each.name for each in self._folder.iterdir() if _is_segment(each.name)}
+        sums = {name: self._sums.get(name) or _sum(self._folder / name) for name in names}
+        if sums != self._sums:
+            fresh = self._folder / f"{_SUMS}.new"
+            fresh.write_text(json.dumps(sums), encoding="utf-8")
+            fresh.replace(self._folder / _SUMS)
+            self._sums = sums
 
     def _query(self, text: str) -> Query | None:
         """Return: any of the words, the better of the two languages counting."""
@@ -157,6 +180,31 @@ class TextIndex:
     def _any(self, field: str, values: Sequence[str]) -> Query:
         terms = [Query.term_query(self._schema, field, each, "basic") for each in values]
         return Query.boolean_query([(Occur.Should, each) for each in terms])
+
+
+def _is_segment(name: str) -> bool:
+    """Return whether a file of tantivy's is one that it never changes."""
+    return _SEGMENT.match(name) is not None
+
+
+def _sum(file: Path) -> str:
+    try:
+        return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+    except FileNotFoundError:
+        return ""  # merged into another one a moment ago
+
+
+def _checked(folder: Path) -> dict[str, str]:
+    """Return the checksums of an index's files. Raises ValueError where one does not hold."""
+    try:
+        sums: dict[str, str] = json.loads((folder / _SUMS).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    there = {each.name for each in folder.iterdir()}
+    for name, known in sums.items():
+        if name in there and known and _sum(folder / name) != known:
+            raise ValueError(f"{name} is damaged")
+    return {name: known for name, known in sums.items() if name in there}
 
 
 def discard(folder: Path) -> None:

@@ -1,0 +1,226 @@
+"""`hairem memory`: search what the house remembers, look at it, verify, forget, back up."""
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from uuid import UUID
+
+import typer
+
+from hairem_core.cli import memory_tables as tables
+from hairem_core.cli.moments import moment
+from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, WrongInput
+from hairem_core.cli.places import find_places
+
+if TYPE_CHECKING:
+    from hairem_core.cli.memory_client import MemoryClient
+
+app = typer.Typer(help="Search what the house remembers, and look after it.", no_args_is_help=True)
+
+type Kind = Literal["episode", "fact", "note", "synthesis"]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the fragment.")]
+AgentOption = Annotated[
+    str | None, typer.Option("--agent", help="Whose memory; else that of every agent.")
+]
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="A question, or words.")],
+    agent: AgentOption = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many at most.")] = 10,
+    kind: Annotated[
+        list[Kind] | None, typer.Option(help="Only of this kind; may be given several times.")
+    ] = None,
+    about: Annotated[str | None, typer.Option(help="Only what names this person or thing.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only what was said then or later.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only what was said up to then.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="What was held then, not now.")] = None,
+    archived: Annotated[
+        bool, typer.Option("--archived", help="Also what has faded into the archive.")
+    ] = False,
+    data: DataOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find what fits, best first."""
+    now = datetime.now().astimezone()
+    if not text.strip():
+        raise WrongInput("there is nothing to search for", hint="Give a word or a question.")
+    params = {
+        "q": text,
+        "agent": agent,
+        "limit": limit,
+        "kind": kind,
+        "about": about,
+        "since": _moment(since, "--since", now),
+        "until": _moment(until, "--until", now, is_end=True),
+        "as_of": _moment(as_of, "--as-of", now, is_end=True),
+        "archived": archived or None,
+    }
+    answer = _run(data, config, lambda memory: memory.get("/api/memory/search", **params))
+    if as_json:
+        _print_json(answer["results"])
+    elif answer["results"]:
+        tables.fragments(answer["results"], tables.console())
+    else:
+        print("Nothing fits.")
+
+
+@app.command()
+def show(
+    fragment: IdArgument,
+    data: DataOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print one fragment whole."""
+    path = f"/api/memory/fragments/{_id(fragment)}"
+    found = _run(data, config, lambda memory: memory.get(path))
+    if as_json:
+        _print_json(found)
+    else:
+        tables.pairs(_described(found), tables.console())
+
+
+@app.command()
+def history(
+    fragment: IdArgument,
+    data: DataOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what a fragment replaced and what replaced it, the oldest first."""
+    path = f"/api/memory/fragments/{_id(fragment)}/history"
+    found = _run(data, config, lambda memory: memory.get(path))["fragments"]
+    if as_json:
+        _print_json(found)
+        return
+    marks = ["holds" if each["valid_to"] is None else "held" for each in found]
+    tables.fragments(found, tables.console(), marks=marks)
+
+
+@app.command()
+def stats(
+    data: DataOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Print how much is remembered, by whom, and where it is kept."""
+    found = _run(data, config, lambda memory: memory.get("/api/memory/stats"))
+    if as_json:
+        _print_json(found)
+        return
+    out = tables.console()
+    archive = {f"archive: {key}": value for key, value in found["archive"].items()}
+    tables.pairs(((key, _figure(value)) for key, value in (found["memory"] | archive).items()), out)
+    if found["agents"]:
+        headers = ["agent", *next(iter(found["agents"].values()))]
+        rows = [[name, *counts.values()] for name, counts in found["agents"].items()]
+        print()
+        tables.grid(headers, rows, out)
+
+
+@app.command()
+def verify(
+    data: DataOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Look whether what happened is as it was written down, from the first event to the last."""
+    found = _run(data, config, lambda memory: memory.post("/api/memory/verify"))
+    if as_json:
+        _print_json(found)
+    elif found["whole"]:
+        erased = f", {found['erased']:,} of them erased on purpose" if found["erased"] else ""
+        print(f"The chain is whole: {found['checked']:,} events{erased}.")
+    else:
+        print(f"The chain is broken: event {found['number']} {found['what']}.")
+        if found["msg_id"]:
+            print(f"It is {found['msg_id']}. Compare with a backup.")
+    raise typer.Exit(0 if found["whole"] else 1)
+
+
+def _run[T](
+    data: Path | None,
+    config: Path | None,
+    work: Callable[[MemoryClient], Awaitable[T]],
+    *,
+    make: bool = False,
+) -> T:
+    # What speaks HTTP takes a tenth of a second to import, which other commands need not wait for.
+    from hairem_core.cli.memory_client import run
+
+    return run(find_places(data, config), work, make=make)
+
+
+def _moment(text: str | None, option: str, now: datetime, *, is_end: bool = False) -> str | None:
+    if text is None:
+        return None
+    return moment(text, option, now=now, is_end=is_end).isoformat()
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text.strip())
+    except ValueError as err:
+        raise WrongInput(
+            f"{text!r} is no id of a fragment",
+            hint="It looks like 0199a0b1-2c3d-7e4f-8a9b-0c1d2e3f4a5b; `hairem memory search` "
+            "prints them.",
+        ) from err
+
+
+def _described(found: dict[str, Any]) -> list[tuple[str, object]]:
+    """Return a fragment as names and values, without what it does not have."""
+    said_by = tables.who(found)
+    rows: list[tuple[str, object]] = [
+        ("id", found["id"]),
+        ("agent", tables.line(found["agent"])),
+        ("kind", found["kind"] + (", archived" if found["archived"] else "")),
+        ("said at" if said_by else "since", tables.when(found["at"], seconds=True)),
+        ("said by", said_by),
+        ("content", _printable(found["content"])),
+        ("about", tables.line(", ".join(found["about"]))),
+        ("subject", tables.line(found["subject"] or "")),
+        ("says its", tables.line(found["slot"] or "")),
+        ("visibility", found["visibility"]),
+        ("importance", f"{found['importance']:.2f}"),
+        ("confidence", f"{found['confidence']:.2f}"),
+        ("strength", f"{found['strength']:.2f}" + (", pinned" if found["pinned"] else "")),
+        ("of use", f"{found['uses']} times, last {tables.when(found['last_used'])}")
+        if found["uses"]
+        else ("", ""),
+        ("holds", _validity(found)),
+        ("replaces", found["replaces_id"]),
+        ("replaced by", found["replaced_by"]),
+        ("from events", "\n".join(found["derived_from"])),
+        ("made of", "\n".join(found["sources"])),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def _validity(found: dict[str, Any]) -> str:
+    start = tables.when(found["valid_from"])
+    if found["valid_to"] is None:
+        return f"since {start}"
+    return f"no more: from {start} to {tables.when(found['valid_to'])}"
+
+
+def _printable(text: str) -> str:
+    # What was said must not steer the terminal of who reads it.
+    return "".join(each if each.isprintable() or each == "\n" else "?" for each in text)
+
+
+def _figure(value: object) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case None:
+            return "-"
+        case _:
+            return tables.line(value)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False))

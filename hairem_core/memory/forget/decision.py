@@ -1,0 +1,356 @@
+"""What is to be erased, by id: decided once, by looking at everything that there is."""
+
+import json
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
+from itertools import batched
+from typing import Any, Self
+from uuid import UUID
+
+from surrealdb import RecordID
+
+from hairem_core.memory.archive.selection import Selection
+from hairem_core.memory.archive.store import ColdArchive
+from hairem_core.memory.database import Database
+from hairem_core.memory.forget.selector import Matcher, strings_of
+from hairem_core.memory.fragment import Fragment
+from hairem_core.memory.rows import fragment_of
+from hairem_core.memory.scope import Scope
+
+PAGE = 1_000
+_AT_ONCE = 200
+_REVS = 50
+"""Commits of which the fragments are read at once: each may have changed hundreds."""
+_SAMPLES = 5
+
+
+@dataclass(kw_only=True)
+class Decision:
+    """Ids of all that goes. Empty lists where nothing does."""
+
+    events: set[UUID] = field(default_factory=set)
+    fragments: set[UUID] = field(default_factory=set)
+    archived: set[UUID] = field(default_factory=set)
+    unlinked: set[UUID] = field(default_factory=set)
+    """Fragments that stay, and point at one that goes."""
+    archived_unlinked: set[UUID] = field(default_factory=set)
+    entities: list[tuple[UUID, str]] = field(default_factory=list)
+    relations: list[tuple[UUID, str, str, str]] = field(default_factory=list)
+    states: list[tuple[str, str]] = field(default_factory=list)
+    kept_events: set[UUID] = field(default_factory=set)
+    """Events that stay though what is to go came from them: something else rests on them."""
+
+    @property
+    def gone(self) -> set[UUID]:
+        """Ids of all fragments that go."""
+        return self.fragments | self.archived
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing goes."""
+        return not any(self.counts().values())
+
+    def copy(self) -> Self:
+        """Return another one with the same in it."""
+        return replace(self, **{each.name: copy(getattr(self, each.name)) for each in fields(self)})
+
+    def without(self, other: Decision) -> Decision:
+        """Return what is in this one alone; lists of keys are empty in it."""
+        return Decision(
+            events=self.events - other.events,
+            fragments=self.fragments - other.fragments,
+            archived=self.archived - other.archived,
+            unlinked=self.unlinked - other.unlinked,
+            archived_unlinked=self.archived_unlinked - other.archived_unlinked,
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Return how much goes, by place."""
+        shown = ("events", "fragments", "archived", "entities", "relations", "states")
+        return {name: len(getattr(self, name)) for name in shown}
+
+    def parts(self) -> list[tuple[str, str]]:
+        """Return it as pieces of JSON, none of them large."""
+        return [
+            (each.name, json.dumps(list(some), default=str))
+            for each in fields(self)
+            for some in batched(getattr(self, each.name), 2_000, strict=False)
+        ]
+
+    @classmethod
+    def of_parts(cls, parts: Iterable[tuple[str, str]]) -> Self:
+        """Return what was made into pieces."""
+        self = cls()
+        for name, text in parts:
+            values = json.loads(text)
+            match name:
+                case "entities" | "relations":
+                    getattr(self, name).extend((UUID(first), *rest) for first, *rest in values)
+                case "states":
+                    self.states.extend((agent, key) for agent, key in values)
+                case _:
+                    getattr(self, name).update(map(UUID, values))
+        return self
+
+
+class Search:
+    """Looks for everything that a matcher means, and for what was made of it.
+
+    Look once at everything with `everything`, later at what has come meanwhile with `since`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        archive: ColdArchive | None,
+        matcher: Matcher,
+        found: Decision | None = None,
+    ) -> None:
+        """`found`: what was found before, to which more is added."""
+        self._database = database
+        self._archive = archive
+        self._matcher = matcher
+        self.found = found or Decision()
+        self.samples: list[str] = []
+        self._parents: dict[UUID, tuple[UUID, dict[str, Any]]] = {}
+        """Of events that are not meant: what they answer."""
+        self._sources: dict[UUID, tuple[UUID, ...]] = {}
+        self._links: dict[UUID, set[UUID]] = {}
+        self._archived: set[UUID] = set()
+        self._warm: set[UUID] = set()
+        """Of those in `_links`: which are archived, and which are not (on its way, one is both)."""
+        self._named: Counter[tuple[UUID, str]] = Counter()
+        """How many fragments name an entity of an agent's, and how many of them go."""
+        self._named_by_gone: Counter[tuple[UUID, str]] = Counter()
+        self._origins: dict[UUID, UUID] = {}
+        """Events of what is meant by itself, with its id."""
+
+    async def everything(self, *, number: int, seq: int) -> Decision:
+        """Return what is meant among events up to `number` and fragments up to `seq`."""
+        if self._matcher.selector.fragment is None:
+            for start in range(0, number, PAGE):
+                rows = await self._database.query(
+                    "SELECT * FROM raw_event WHERE number > $after AND number <= $until",
+                    {"after": start, "until": min(number, start + PAGE)},
+                )
+                self._take_events(rows)
+            self._take_answers()
+        for start in range(0, seq, PAGE):
+            rows = await self._database.query(
+                "SELECT * FROM fragment WHERE seq > $after AND seq <= $until",
+                {"after": start, "until": min(seq, start + PAGE)},
+            )
+            for row in rows:
+                self._take_fragment(fragment_of(row))
+        if self._archive is not None:
+            async for items in self._archive.select(Selection()):
+                for fragment, _ in items:
+                    self._take_fragment(fragment, is_archived=True)
+        await self._follow()
+        await self._look_at_the_rest()
+        return self.found
+
+    async def since(self, *, number: int, rev: int, until_number: int, until_rev: int) -> Decision:
+        """Return what else is meant among events and fragments that were written later."""
+        for start in range(number, until_number, PAGE):
+            rows = await self._database.query(
+                "SELECT * FROM raw_event WHERE number > $after AND number <= $until",
+                {"after": start, "until": min(until_number, start + PAGE)},
+            )
+            self._take_events(rows)
+        self._take_answers()
+        for start in range(rev, until_rev, _REVS):
+            rows = await self._database.query(
+                "SELECT * FROM fragment WHERE rev > $after AND rev <= $until",
+                {"after": start, "until": min(until_rev, start + _REVS)},
+            )
+            for row in rows:
+                self._take_fragment(fragment_of(row))
+        await self._follow()
+        return self.found
+
+    def _take_events(self, rows: Iterable[dict[str, Any]]) -> None:
+        for row in sorted(rows, key=lambda row: row["number"]):
+            if row.get("erased_by") is not None:
+                continue
+            parent, msg_id = row.get("parent_id"), row["id"].id
+            if self._matcher.event(row):
+                self.found.events.add(msg_id)
+                self._sample(row.get("content"))
+            elif parent is not None:
+                self._parents[msg_id] = (parent, {"agents": row["agents"]})
+
+    def _take_answers(self) -> None:
+        """Take in what answers an event that goes, and what answers that."""
+        is_more = True
+        while is_more:
+            answers = {
+                msg_id
+                for msg_id, (parent, row) in self._parents.items()
+                if parent in self.found.events and self._matcher.admits_answer(row)
+            }
+            self.found.events |= answers
+            for each in answers:
+                del self._parents[each]
+            is_more = bool(answers)
+
+    def _take_fragment(self, fragment: Fragment, *, is_archived: bool = False) -> None:
+        self._named.update(_keys(fragment))
+        if fragment.sources:
+            self._sources[fragment.id] = fragment.sources
+        links = {each for each in (fragment.replaces_id, fragment.replaced_by) if each is not None}
+        if links:
+            self._links[fragment.id] = links
+            (self._archived if is_archived else self._warm).add(fragment.id)
+        if self._matcher.fragment(fragment):
+            self._sample(fragment.content)
+            if fragment.kind != "synthesis":
+                # A synthesis says in its own words what others said: those are looked at apart.
+                self._origins |= dict.fromkeys(fragment.derived_from, fragment.id)
+        elif self.found.events.isdisjoint(fragment.derived_from):
+            return
+        self._take(fragment, is_archived=is_archived)
+
+    def _take(self, fragment: Fragment, *, is_archived: bool) -> None:
+        kind = self.found.archived if is_archived else self.found.fragments
+        if fragment.id not in kind:
+            kind.add(fragment.id)
+            self._named_by_gone.update(_keys(fragment))
+
+    async def _follow(self) -> None:
+        """Take in the events of what goes, what else was made of them, and what points at it."""
+        origins, self._origins = self._origins, {}
+        fresh = await self._events_of(origins)
+        if fresh:
+            known = set(self.found.events)
+            self.found.events |= fresh
+            self._take_answers()
+            await self._take_made_of(self.found.events - known)
+        gone = self.found.gone
+        while syntheses := {
+            each
+            for each, sources in self._sources.items()
+            if each not in gone and not gone.isdisjoint(sources)
+        }:
+            found, archived = await self._fetch(syntheses)
+            for fragment in found:
+                self._take(fragment, is_archived=fragment.id in archived)
+            gone |= syntheses
+        pointing = {each for each, links in self._links.items() if not gone.isdisjoint(links)}
+        self.found.archived_unlinked |= (pointing & self._archived) - gone
+        self.found.unlinked |= (pointing & self._warm) - gone
+
+    async def _events_of(self, origins: dict[UUID, UUID]) -> set[UUID]:
+        """Return which events go with what was made of them."""
+        fresh: set[UUID] = set()
+        wanted = [each for each in origins if each not in self.found.events]
+        for some in batched(wanted, _AT_ONCE, strict=False):
+            rows = await self._database.query(
+                "SELECT * FROM $ids", {"ids": [RecordID("raw_event", each) for each in some]}
+            )
+            for row in rows:
+                if row is None or row.get("erased_by") is not None:
+                    continue
+                msg_id = row["id"].id
+                if not self._matcher.admits_event(row):
+                    self.found.kept_events.add(msg_id)
+                elif self._matcher.selector.fragment is None or await self._is_all(msg_id):
+                    fresh.add(msg_id)
+                else:
+                    self.found.kept_events.add(msg_id)
+        return fresh
+
+    async def _is_all(self, event: UUID) -> bool:
+        """Return whether nothing rests on an event but one fragment and what is in the same words.
+
+        What others made of it, and other facts of the same sentence, are theirs to keep.
+        """
+        owners = {each.agent for each in (await self._fetch(self.found.gone))[0]}
+        resting = await self._made_of([event])
+        return all(
+            fragment.id in self.found.gone
+            or fragment.kind == "synthesis"
+            or (fragment.kind == "episode" and fragment.agent in owners)
+            for fragment, _ in resting
+        )
+
+    async def _take_made_of(self, events: set[UUID]) -> None:
+        for fragment, is_archived in await self._made_of(events):
+            self._take(fragment, is_archived=is_archived)
+
+    async def _made_of(self, events: Iterable[UUID]) -> list[tuple[Fragment, bool]]:
+        """Return what was made of events, each with whether it is archived."""
+        events = list(events)
+        made: list[tuple[Fragment, bool]] = []
+        for some in batched(events, _AT_ONCE, strict=False):
+            rows = await self._database.query(
+                "SELECT * FROM fragment WHERE derived_from CONTAINSANY $events",
+                {"events": list(some)},
+            )
+            made += [(fragment_of(row), False) for row in rows]
+        if self._archive is not None and events:
+            async for items in self._archive.select(Selection(origins=events)):
+                made += [
+                    (fragment, True)
+                    for fragment, _ in items
+                    if not set(fragment.derived_from).isdisjoint(events)
+                ]
+        return made
+
+    async def _fetch(self, ids: Iterable[UUID]) -> tuple[list[Fragment], set[UUID]]:
+        """Return fragments, and the ids of those that are archived."""
+        wanted, found = list(ids), []
+        for some in batched(wanted, _AT_ONCE, strict=False):
+            rows = await self._database.query(
+                "SELECT * FROM $ids", {"ids": [RecordID("fragment", each) for each in some]}
+            )
+            found += [fragment_of(row) for row in rows if row is not None]
+        rest = set(wanted) - {each.id for each in found}
+        archived: set[UUID] = set()
+        if self._archive is not None and rest:
+            items = await self._archive.fetch(rest, Scope(agent=None))
+            found += [fragment for fragment, _ in items.values()]
+            archived = set(items)
+        return found, archived
+
+    async def _look_at_the_rest(self) -> None:
+        """Take in entities, relations and what agents keep for themselves."""
+        found, matcher = self.found, self._matcher
+        nameless = {key for key, gone in self._named_by_gone.items() if gone >= self._named[key]}
+        async for rows in self._rows("entity"):
+            for row in rows:
+                agent, key = row["id"].id
+                if (agent, key) in nameless or matcher.entity(agent, key, row["name"]):
+                    found.entities.append((agent, key))
+        ended = set(found.entities)
+        gone = found.gone
+        async for rows in self._rows("relation"):
+            for row in rows:
+                agent, source, kind, target = row["id"].id
+                made_of = set(row["derived_from"])
+                is_ended = not ended.isdisjoint({(agent, source), (agent, target)})
+                is_meant = any(matcher.entity(agent, key, "") for key in (source, target))
+                is_unfounded = bool(made_of) and made_of <= gone
+                if is_ended or is_meant or is_unfounded:
+                    found.relations.append((agent, source, kind, target))
+        async for rows in self._rows("agent_state"):
+            for row in rows:
+                agent_id, key = row["id"].id
+                if matcher.state(agent_id, f"{key}\n{strings_of(row['value'])}"):
+                    found.states.append((agent_id, key))
+
+    async def _rows(self, table: str) -> AsyncGenerator[list[dict[str, Any]]]:
+        ids = await self._database.query(f"SELECT VALUE id FROM {table}")  # noqa: S608
+        for some in batched(ids, _AT_ONCE, strict=False):
+            yield await self._database.query("SELECT * FROM $ids", {"ids": list(some)})
+
+    def _sample(self, content: str | None) -> None:
+        if content and len(self.samples) < _SAMPLES and content not in self.samples:
+            self.samples.append(content if len(content) <= 120 else f"{content[:119]}…")
+
+
+def _keys(fragment: Fragment) -> set[tuple[UUID, str]]:
+    keys = {*fragment.about, *([fragment.subject] if fragment.subject else [])}
+    return {(fragment.agent, each) for each in keys}

@@ -1,0 +1,237 @@
+"""Erasing from the store: in small commits, each of which can be done again without harm."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import batched
+from typing import Any, Protocol
+from uuid import UUID, uuid7
+
+from surrealdb import RecordID
+
+from hairem_core.memory.archive.store import ColdArchive
+from hairem_core.memory.chain import ERASED, GENESIS, erased_numbers, seal
+from hairem_core.memory.database import Statement
+from hairem_core.memory.forget.decision import Decision
+from hairem_core.memory.fragment import Fragment
+from hairem_core.memory.scope import Scope
+from hairem_core.memory.store import MemoryStore
+from hairem_core.memory.writer import Change, Head
+from hairem_core.sdk.message import MessageType, Priority
+
+_EVENTS = 500
+_AT_ONCE = 200
+"""Events, and other rows, that one commit erases: others wait for it to write."""
+_SENDER = "core:memory"
+_ERASE = Statement(
+    text="UPDATE $ids SET sender = NONE, speaker_name = NONE, recipient = NONE, "
+    "conversation_id = NONE, content = NONE, data = NONE, pose_hint = NONE, salt = NONE, "
+    "erased_by = $by RETURN NONE"
+)
+
+
+class Digests(Protocol):
+    """What dreams say they did, as they keep it in memory."""
+
+    async def forgotten(self, ids: set[UUID]) -> list[Statement]:
+        """Return statements that take the words of fragments out of all digests."""
+        ...
+
+
+class Erasure:
+    """Carries out a decision. What is gone already is passed over."""
+
+    def __init__(self, store: MemoryStore, decision: Decision, gone: set[UUID]) -> None:
+        """`gone`: all fragments that go, also by decisions before this one."""
+        self._store = store
+        self._decision = decision
+        self._gone = gone
+
+    async def events(self) -> None:
+        """Empty events; each commit adds one that says which."""
+        for some in batched(sorted(self._decision.events), _EVENTS, strict=False):
+
+            async def build(head: Head, some: tuple[UUID, ...] = some) -> Change | None:
+                return await self._emptied(head, some)
+
+            await self._store.writer.commit(build)
+        self._store.let_go(self._decision.events)
+
+    async def _emptied(self, head: Head, events: Iterable[UUID]) -> Change | None:
+        """Return the change that empties events, of those that are not empty yet."""
+        rows = await self._store.database.query(
+            "SELECT * FROM $ids", {"ids": [RecordID("raw_event", each) for each in events]}
+        )
+        found = [row for row in rows if row is not None and row.get("erased_by") is None]
+        if not found:
+            return None
+        number = head.number + 1
+        numbers = [row["number"] for row in found]
+        said = seal(self._said(numbers), number, head.hash or GENESIS)
+        variables = {"ids": [row["id"] for row in found], "by": number}
+        return Change(
+            events=[{**said, "id": RecordID("raw_event", said["id"])}],
+            statements=[replace(_ERASE, variables=variables)],
+            episodes=number if head.episodes == head.number else None,
+        )
+
+    async def fragments(self) -> None:
+        """Remove fragments with their vectors, and links to them from those that stay.
+
+        What was replaced stays so when what replaced it goes.
+        """
+        # Wherever they are now: they may have been archived or fetched back since.
+        for some in batched(sorted(self._decision.gone), _AT_ONCE, strict=False):
+
+            async def build(head: Head, some: tuple[UUID, ...] = some) -> Change:
+                found = await self._store.fragments.fetch(some, Scope(agent=None))
+                return Change(removed=list(found.values()))
+
+            await self._store.writer.commit(build)
+        for some in batched(sorted(self._decision.unlinked), _AT_ONCE, strict=False):
+
+            async def unlink(head: Head, some: tuple[UUID, ...] = some) -> Change:
+                found = await self._store.fragments.fetch(some, Scope(agent=None))
+                return Change(changed=list(self._unlinked(found.values())))
+
+            await self._store.writer.commit(unlink)
+
+    async def graph(self) -> None:
+        """Remove entities and relations, what relations rest on, and agents' own values."""
+        decision = self._decision
+        await self._delete("entity", decision.entities)
+        await self._delete("relation", decision.relations)
+        await self._delete("agent_state", decision.states)
+        ids = await self._store.database.query("SELECT VALUE id FROM relation")
+        for some in batched(ids, _AT_ONCE, strict=False):
+
+            async def build(head: Head, some: tuple[RecordID, ...] = some) -> Change:
+                rows = await self._store.database.query("SELECT * FROM $ids", {"ids": list(some)})
+                changed = [
+                    row for row in rows if row and not self._gone.isdisjoint(row["derived_from"])
+                ]
+                return Change(statements=[self._reduced(row) for row in changed])
+
+            await self._store.writer.commit(build)
+        self._store.let_go(())
+
+    async def digests(self, digests: Digests | None, words: Callable[[str], bool]) -> int:
+        """Take out of what dreams say they did whatever mentions it; return of how many."""
+        changed = 0
+
+        async def kept_in_memory(head: Head) -> Change:
+            assert digests is not None
+            return Change(statements=await digests.forgotten(self._gone))
+
+        if digests is not None:
+            await self._store.writer.commit(kept_in_memory)
+        ids = {str(each) for each in self._gone}
+
+        def mentions(text: str) -> bool:
+            return text in ids or words(text)
+
+        async def build(head: Head) -> Change:
+            nonlocal changed
+            change = Change()
+            for row in await self._store.database.query("SELECT * FROM dream"):
+                texts = {key: row[key] for key in ("progress", "digest") if row.get(key)}
+                less = {key: _without(text, mentions) for key, text in texts.items()}
+                if less != texts:
+                    changed += 1
+                    change.statements.append(_set(row["id"], less))
+            return change
+
+        await self._store.writer.commit(build)
+        return changed
+
+    async def archived(self, archive: ColdArchive) -> None:
+        """Remove archived fragments, and links to them. Raises ArchiveUnavailable."""
+        unlinked = await archive.fetch(self._decision.archived_unlinked, Scope(agent=None))
+        vectors = {each: vector for each, (_, vector) in unlinked.items()}
+        changed = list(self._unlinked(fragment for fragment, _ in unlinked.values()))
+        await archive.put([(each, vectors[each.id]) for each in changed])
+        await archive.remove(self._gone)
+
+    def _unlinked(self, fragments: Iterable[Fragment]) -> Iterable[Fragment]:
+        for each in fragments:
+            links = {"replaces_id": each.replaces_id, "replaced_by": each.replaced_by}
+            cut: dict[str, Any] = {name: None for name, to in links.items() if to in self._gone}
+            if cut:
+                yield replace(each, **cut)
+
+    def _reduced(self, row: dict[str, Any]) -> Statement:
+        left = [each for each in row["derived_from"] if each not in self._gone]
+        lost = len(row["derived_from"]) - len(left)
+        return Statement(
+            text="UPDATE $id SET derived_from = $left, weight = $weight RETURN NONE",
+            variables={
+                "id": row["id"],
+                "left": left,
+                "weight": float(max(row["weight"] - lost, min(row["weight"], 1.0))),
+            },
+        )
+
+    async def _delete(self, table: str, keys: Iterable[tuple[Any, ...]]) -> None:
+        for some in batched(keys, _AT_ONCE, strict=False):
+            records = [RecordID(table, list(each)) for each in some]
+
+            async def build(head: Head, records: list[RecordID] = records) -> Change:
+                gone = Statement(text="DELETE $ids RETURN NONE", variables={"ids": records})
+                return Change(statements=[gone])
+
+            await self._store.writer.commit(build)
+
+    def _said(self, numbers: Iterable[int]) -> dict[str, Any]:
+        return {
+            "id": uuid7(),
+            "agents": [],
+            "at": self._store.clock(),
+            "sender": _SENDER,
+            "recipient": _SENDER,
+            "type": MessageType.RAW.value,
+            "topic": ERASED,
+            "priority": Priority.P3.value,
+            "hops": 0,
+            "speech": False,
+            "content": "",
+            "data": erased_numbers(numbers),
+        }
+
+
+def _set(record: RecordID, values: dict[str, str]) -> Statement:
+    sets = ", ".join(f"{name} = ${name}" for name in values)
+    return Statement(text=f"UPDATE $id SET {sets} RETURN NONE", variables={"id": record, **values})  # noqa: S608
+
+
+def _without(text: str, mentions: Callable[[str], bool]) -> str:
+    """Return JSON without entries of lists that mention something; other such strings are empty."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return "" if mentions(text) else text
+    less = _scrubbed(value, mentions)
+    return text if less == value else json.dumps(less, ensure_ascii=False)
+
+
+def _scrubbed(value: object, mentions: Callable[[str], bool]) -> object:
+    match value:
+        case str():
+            return "" if mentions(value) else value
+        case dict():
+            return {key: _scrubbed(each, mentions) for key, each in value.items()}
+        case list():
+            kept = [each for each in value if not (isinstance(each, dict) and _any(each, mentions))]
+            left = [each for each in kept if not (isinstance(each, str) and mentions(each))]
+            return [_scrubbed(each, mentions) for each in left]
+    return value
+
+
+def _any(value: object, mentions: Callable[[str], bool]) -> bool:
+    match value:
+        case str():
+            return mentions(value)
+        case dict():
+            return any(_any(each, mentions) for each in value.values())
+        case list():
+            return any(_any(each, mentions) for each in value)
+    return False

@@ -1,0 +1,298 @@
+"""Forgetting, from the plan to the receipt."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from itertools import batched
+from typing import Protocol
+from uuid import UUID, uuid7
+
+from surrealdb import RecordID
+
+from hairem_core.errors import HairemError
+from hairem_core.memory.archive.store import ColdArchive
+from hairem_core.memory.chain import erased_numbers
+from hairem_core.memory.forget.decision import Decision, Search
+from hairem_core.memory.forget.erasure import Digests, Erasure
+from hairem_core.memory.forget.ledger import Entry, Ledger
+from hairem_core.memory.forget.report import Place, Plan, Receipt
+from hairem_core.memory.forget.selector import Matcher, Selector
+from hairem_core.memory.fragment import Fragment
+from hairem_core.memory.rows import to_row
+from hairem_core.memory.scope import Scope
+from hairem_core.memory.store import MemoryStore
+from hairem_core.memory.vacuum import vacuum
+from hairem_core.memory.writer import Change, Head
+from hairem_core.sdk.identity import agent_uuid
+from hairem_core.sdk.message import Message
+
+_LOGGER = logging.getLogger(__name__)
+_STEPS = ("looking", "events", "fragments", "archive", "bus", "index", "files")
+_ROUNDS = 5
+"""Times that what came meanwhile is looked for."""
+_AT_ONCE = 500
+
+type Progress = Callable[[str, float], None]
+"""Is told what is being done, and how much of everything is (0 to 1)."""
+
+
+class Traces(Protocol):
+    """The bus: what is on it, and in its files."""
+
+    @property
+    def reaches_files(self) -> bool:
+        """Whether its files hold nothing of what was erased either."""
+        ...
+
+    async def count(self, matches: Callable[[Message], bool], words: Callable[[str], bool]) -> int:
+        """Return how many messages `erase` would erase."""
+        ...
+
+    async def erase(self, matches: Callable[[Message], bool], words: Callable[[str], bool]) -> int:
+        """Erase messages, and texts that are no messages; return how many there were."""
+        ...
+
+
+class Forgetter:
+    """Forgets for good. One thing at a time; what was broken off is finished by `resume`.
+
+    What people and agents say while it works and afterwards is remembered as ever.
+    """
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        *,
+        archive: ColdArchive | None = None,
+        traces: Traces | None = None,
+        digests: Digests | None = None,
+    ) -> None:
+        self._store = store
+        self._archive = archive
+        self._traces = traces
+        self._digests = digests
+        self._ledger = Ledger(store.database, store.writer)
+        self._lock = asyncio.Lock()
+        self._emptied: set[UUID] = set()
+        """Events that were emptied since this process began."""
+        self._going: set[UUID] = set()
+        """Fragments that are being removed at this moment."""
+        store.writer.prepare(self._leave_out)
+
+    async def plan(self, selector: Selector) -> Plan:
+        """Return what would be erased; nothing is. Raises MemoryUnavailable and what is away."""
+        matcher = await self._matcher(selector)
+        search = Search(self._store.database, self._archive, matcher)
+        head = self._store.writer.head
+        decision = await search.everything(number=head.number, seq=head.seq)
+        counts = decision.counts()
+        if self._traces is not None:
+            matches = _matching(matcher, decision)
+            counts["messages"] = await self._traces.count(matches, matcher.words)
+        return Plan(counts=counts, samples=search.samples, kept_events=len(decision.kept_events))
+
+    async def forget(
+        self,
+        selector: Selector,
+        *,
+        by: str = "core:memory",
+        vacuum: bool = True,
+        on_progress: Progress | None = None,
+    ) -> Receipt:
+        """Erase everything that is meant, and return what was erased.
+
+        `by` is the address of who asked for it. `vacuum` writes the embedded store's files anew;
+        without it the bytes stay in them until a dream does. What cannot be reached now is told in
+        the receipt, and done by `resume`. Once it is decided, it is carried through, also if the
+        caller is cancelled. Raises MemoryUnavailable, and ArchiveUnavailable while nothing has
+        been erased yet.
+        """
+        async with self._lock:
+            if on_progress is not None:
+                on_progress(_STEPS[0], 0.0)
+            matcher = await self._matcher(selector)
+            head = self._store.writer.head
+            search = Search(self._store.database, self._archive, matcher)
+            decision = await search.everything(number=head.number, seq=head.seq)
+            entry = Entry(
+                id=uuid7(),
+                by=by,
+                kinds=selector.kinds,
+                vacuum=vacuum,
+                started_at=self._store.clock(),
+                selector=selector,
+                number=head.number,
+                rev=head.rev,
+            )
+            await self._ledger.begin(entry, decision)
+            return await asyncio.shield(
+                asyncio.ensure_future(self._carry_out(entry, decision, on_progress))
+            )
+
+    async def resume(self, *, on_progress: Progress | None = None) -> list[Receipt]:
+        """Finish what was broken off; return what was erased by now. Raises MemoryUnavailable."""
+        async with self._lock:
+            return [
+                await self._carry_out(entry, decision, on_progress)
+                for entry, decision in await self._ledger.unfinished()
+            ]
+
+    async def _carry_out(
+        self, entry: Entry, decision: Decision, on_progress: Progress | None
+    ) -> Receipt:
+        def tell(step: str) -> None:
+            if on_progress is not None:
+                on_progress(step, _STEPS.index(step) / len(_STEPS))
+
+        unfinished: list[str] = []
+        if entry.stage == "erasing":
+            assert entry.selector is not None
+            matcher = await self._matcher(entry.selector)
+            await self._erase(entry, decision, matcher, tell)
+            unfinished = await self._erase_elsewhere(entry, decision, matcher, tell)
+            await self._note_for_receipt(entry, decision)
+            self._going = set()
+            if not unfinished:
+                await self._ledger.only_files_left(entry)
+        if not unfinished:
+            tell("index")
+            await self._store.index.start_anew()
+            tell("files")
+            if entry.vacuum:
+                await vacuum(self._store.database, self._store.writer)
+            await self._ledger.end(entry)
+        receipt = self._receipt(entry, unfinished)
+        _LOGGER.info("Forgot by %s: %s", ", ".join(entry.kinds), receipt.counts)
+        return receipt
+
+    async def _erase(
+        self, entry: Entry, decision: Decision, matcher: Matcher, tell: Callable[[str], None]
+    ) -> None:
+        """Erase from the store; what came since it was decided is added to the decision."""
+        database, writer = self._store.database, self._store.writer
+        number, rev = entry.number, entry.rev
+        fresh = decision
+        for _ in range(_ROUNDS):
+            self._emptied |= decision.events
+            self._going = decision.gone
+            erasure = Erasure(self._store, fresh, decision.gone)
+            tell("events")
+            await erasure.events()
+            tell("fragments")
+            await erasure.fragments()
+            await erasure.graph()
+            entry.digests += await erasure.digests(self._digests, matcher.words)
+            before, head = decision.copy(), writer.head
+            search = Search(database, self._archive, matcher, decision)
+            await search.since(number=number, rev=rev, until_number=head.number, until_rev=head.rev)
+            number, rev = head.number, head.rev
+            fresh = decision.without(before)
+            if fresh.is_empty:
+                return
+            await self._ledger.extend(entry, fresh)
+
+    async def _erase_elsewhere(
+        self, entry: Entry, decision: Decision, matcher: Matcher, tell: Callable[[str], None]
+    ) -> list[str]:
+        """Erase from the archive and the bus; return what could not be done, and why."""
+        unfinished = []
+        try:
+            if self._archive is not None:
+                tell("archive")
+                await Erasure(self._store, decision, decision.gone).archived(self._archive)
+        except HairemError as err:
+            _LOGGER.warning("Not forgotten in the archive yet: %s", err)
+            unfinished.append(f"archive: {err}")
+        try:
+            if self._traces is not None:
+                tell("bus")
+                matches = _matching(matcher, decision)
+                entry.messages += await self._traces.erase(matches, matcher.words)
+        except HairemError as err:
+            _LOGGER.warning("Not forgotten on the bus yet: %s", err)
+            unfinished.append(f"bus: {err}")
+        return unfinished
+
+    async def _matcher(self, selector: Selector) -> Matcher:
+        everybody = Scope(agent=None)
+        known = {name: agent for agent, name in self._store.names.all().items()}
+        agent = None
+        if selector.agent is not None:
+            agent = known.get(selector.agent, agent_uuid(selector.agent))
+        entities = await self._store.database.query("SELECT id, name FROM entity")
+        return Matcher(
+            selector,
+            agent=agent,
+            speakers=self._store.index.speakers(everybody),
+            entities=[(row["id"].id[1], row["name"]) for row in entities],
+        )
+
+    async def _note_for_receipt(self, entry: Entry, decision: Decision) -> None:
+        """Write down what the receipt is to say, which names nobody."""
+        numbers: list[int] = []
+        said_by: set[int] = set()
+        for some in batched(sorted(decision.events), _AT_ONCE, strict=False):
+            rows = await self._store.database.query(
+                "SELECT VALUE [number, erased_by] FROM (SELECT * FROM $ids)",
+                {"ids": [RecordID("raw_event", each) for each in some]},
+            )
+            numbers += [number for number, by in rows if by is not None]
+            said_by.update(by for _, by in rows if by is not None)
+        entry.events = json.loads(erased_numbers(numbers))["events"]
+        entry.erased_by = sorted(said_by)
+        entry.fragments = sorted(decision.gone)
+        entry.counts = decision.counts()
+        entry.counts |= {"digests": entry.digests, "messages": entry.messages}
+        await self._ledger.update(entry)
+
+    def _receipt(self, entry: Entry, unfinished: list[str]) -> Receipt:
+        unreached: list[Place] = ["backups", "agents_files", "logs", "providers"]
+        if self._store.database.folder is None:
+            unreached.append("server_files")
+        if self._archive is not None and self._archive.where.startswith("mysql"):
+            unreached.append("mariadb_logs")
+        if self._traces is not None and not self._traces.reaches_files:
+            unreached.append("redis_files")
+        return Receipt(
+            id=entry.id,
+            by=entry.by,
+            selected_by=entry.kinds,
+            started_at=entry.started_at,
+            finished_at=self._store.clock(),
+            counts=entry.counts,
+            events=entry.events,
+            erased_by=entry.erased_by,
+            fragments=entry.fragments,
+            vacuumed=entry.vacuum and not unfinished and self._store.database.folder is not None,
+            unfinished=unfinished,
+            not_reached=unreached,
+        )
+
+    def _leave_out(self, change: Change, head: Head) -> None:
+        """Leave out of a commit what is made of what was erased a moment ago.
+
+        Whoever reads a sentence and thinks about it for a while still has its words.
+        """
+
+        def is_left(fragment: Fragment) -> bool:
+            return (
+                fragment.id not in self._going
+                and self._emptied.isdisjoint(fragment.derived_from)
+                and self._going.isdisjoint(fragment.sources)
+            )
+
+        if self._emptied or self._going:
+            change.added = [each for each in change.added if is_left(each)]
+            change.changed = [each for each in change.changed if is_left(each)]
+            change.embeddings = [each for each in change.embeddings if is_left(each[0])]
+
+
+def _matching(matcher: Matcher, decision: Decision) -> Callable[[Message], bool]:
+    def matches(message: Message) -> bool:
+        header = message.header
+        if header.msg_id in decision.events or header.parent_id in decision.events:
+            return True
+        return matcher.event(to_row(message))
+
+    return matches

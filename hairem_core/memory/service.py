@@ -1,0 +1,143 @@
+"""All of memory, put together: the store, and those who work on it in the background."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from hairem_core.config import Language, MemoryConfig
+from hairem_core.memory.agents import Identify
+from hairem_core.memory.archive.engine import Tls
+from hairem_core.memory.archive.mover import ArchiveMover
+from hairem_core.memory.archive.store import ColdArchive
+from hairem_core.memory.cold import ColdRecall
+from hairem_core.memory.dream.dreamer import Dreamer
+from hairem_core.memory.dream.parts import DreamProgress
+from hairem_core.memory.embedding import Embedder
+from hairem_core.memory.forget.forgetter import Forgetter, Traces
+from hairem_core.memory.interpret.interpreter import Interpreter
+from hairem_core.memory.store import MemoryStore
+from hairem_core.sdk.chat import ChatRequest, ModelRole
+
+
+class LanguageModel(Protocol):
+    """The models of the house, for what memory makes of what was said."""
+
+    def has_model(self, agent_id: str | None, role: ModelRole) -> bool:
+        """Return whether there is a model of a role."""
+        ...
+
+    async def complete(self, agent_id: str, request: ChatRequest) -> str:
+        """Return a model's whole answer. Raises HairemError."""
+        ...
+
+
+class MemoryService:
+    """Everything there is of memory. Open it with `open`, let it work with `start`."""
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        archive: ColdArchive,
+        config: MemoryConfig,
+        *,
+        language: Language,
+        model: LanguageModel | None,
+        publish: Callable[[DreamProgress], None] | None,
+        traces: Traces | None,
+    ) -> None:
+        self.store = store
+        self.archive = archive
+        self.mover = ArchiveMover(store.database, store.writer, store.fragments, archive)
+        self.cold = store.cold = ColdRecall(archive, self.mover)
+        self.interpreter = Interpreter(
+            store.database,
+            store.writer,
+            store.events,
+            store.fragments,
+            store.names.identify,
+            model=model,
+            clock=store.clock,
+            calls_per_hour=config.interpret_calls_per_hour,
+        )
+        store.recalled.append(self.interpreter.note_recall)
+        self.dreamer = Dreamer(
+            store=store,
+            config=config.dream,
+            mover=self.mover,
+            archive=archive,
+            interpreter=self.interpreter,
+            model=model,
+            publish=publish,
+            language=language,
+        )
+        self.forgetter = Forgetter(store, archive=archive, traces=traces, digests=self.dreamer)
+
+    @classmethod
+    async def open(
+        cls,
+        folder: Path,
+        config: MemoryConfig,
+        *,
+        language: Language = "en",
+        identify: Identify = lambda _: None,
+        embedder: Embedder | None = None,
+        model: LanguageModel | None = None,
+        publish: Callable[[DreamProgress], None] | None = None,
+        traces: Traces | None = None,
+    ) -> Self:
+        """Return the memory that lies in a data folder, or where `config` says.
+
+        `publish` is told how dreams go on, `traces` is what the bus holds of what was said. Raises
+        MemoryUnavailable. An archive that is away is no reason not to start.
+        """
+        store = await MemoryStore.open(
+            config.url or f"surrealkv://{folder / 'memory'}",
+            index_folder=folder / "recall",
+            identify=identify,
+            embedder=embedder,
+        )
+        try:
+            url = f"sqlite+aiosqlite:///{folder / 'archive.sqlite3'}"
+            if config.archive_url is not None:
+                url = config.archive_url.get_secret_value()
+            is_encrypted = config.archive_tls or config.archive_tls_ca is not None
+            tls = Tls(ca=config.archive_tls_ca) if is_encrypted else None
+            archive = ColdArchive(url, tls=tls)
+        except BaseException:
+            await store.close()
+            raise
+        return cls(
+            store,
+            archive,
+            config,
+            language=language,
+            model=model,
+            publish=publish,
+            traces=traces,
+        )
+
+    async def start(self) -> None:
+        """Begin to work: finish forgetting, interpret what is said, dream at night.
+
+        Raises MemoryUnavailable.
+        """
+        await self.forgetter.resume()
+        self.interpreter.start()
+        await self.dreamer.start()
+
+    async def describe(self) -> dict[str, Any]:
+        """Return how memory is, for health."""
+        described: dict[str, Any] = {"status": "up", **await self.store.statistics()}
+        described["interpreter"] = self.interpreter.statistics()
+        described["dream"] = self.dreamer.status()
+        if self.mover.problem is not None:
+            described["archive_error"] = self.mover.problem
+        return described
+
+    async def close(self) -> None:
+        """End, and close everything. What was recorded is on disk already."""
+        await self.dreamer.stop()
+        await self.interpreter.stop()
+        await self.cold.close()
+        await self.store.close()
+        await self.archive.close()

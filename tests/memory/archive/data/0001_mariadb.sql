@@ -1,0 +1,32 @@
+CREATE TABLE `hairem_fragment` (
+  `id` char(32) NOT NULL,
+  `agent` char(32) NOT NULL,
+  `kind` varchar(16) NOT NULL,
+  `visibility` varchar(16) NOT NULL,
+  `content` mediumtext NOT NULL,
+  `at` bigint(20) NOT NULL,
+  `valid_to` bigint(20) DEFAULT NULL,
+  `subject` mediumtext DEFAULT NULL,
+  `speaker` mediumtext DEFAULT NULL,
+  `about` mediumtext NOT NULL,
+  `words` mediumtext NOT NULL,
+  `rest` mediumtext NOT NULL,
+  PRIMARY KEY (`id`),
+  KEY `hairem_fragment_at` (`at`,`id`),
+  KEY `hairem_fragment_agent` (`agent`,`at`,`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin ROW_FORMAT=DYNAMIC;
+INSERT INTO `hairem_fragment` VALUES ('10a9860bc58353779f653ba75e640e7c','22222222222252228222222222222222','fact','shared','Zoé préfère le thé 🫖 au café — « toujours » 𝒳 \\ \' \" % _ \n	 Ω',1793520000123456,2657433600124455,'zoé','person:zoe','[\"zoé\", \"the \\\"blue\\\" cup\", \"☕\"]',' caf cafe prefer prefere the toujour zo zoe ω 𝒳 ','{\"speaker_name\": \"Zoé 👩‍🚀\", \"language\": \"fr\", \"conversation_id\": \"kitchen-1\", \"slot\": \"boisson préférée\", \"importance\": 0.1, \"confidence\": 0.7000000000000001, \"pinned\": true, \"uses\": 7, \"last_used\": \"2026-11-04T08:00:00.123457+00:00\", \"valid_from\": \"2026-10-31T08:00:00.123456+00:00\", \"replaces_id\": \"2fe159eb-b165-50e1-9b3a-bdcc39556050\", \"replaced_by\": \"214fc801-ad30-5fbe-addb-a9e1e41ea2f5\", \"derived_from\": [\"756962a4-7850-59c8-ba4d-15a4f78c1912\", \"33b1faee-3144-5f29-9df9-006167e93aeb\"], \"sources\": [\"0750c51b-01a3-5e72-9382-372d954420f6\", \"a657f3f4-bc2c-572a-b889-3e14b28d7f5f\"], \"seq\": 1099511627776, \"rev\": 2199023255552}');
+INSERT INTO `hairem_fragment` VALUES ('3b2cdf4e04a35ad9892a4620c857adc9','11111111111151118111111111111111','episode','private','the drawer number 1 holds a spoon',1793520060123456,NULL,NULL,'person:ada','[]',' 1 draw drawer hold numb number spoon ','{\"speaker_name\": null, \"language\": null, \"conversation_id\": null, \"slot\": null, \"importance\": 0.5, \"confidence\": 1.0, \"pinned\": false, \"uses\": 0, \"last_used\": \"2026-11-01T08:01:00.123456+00:00\", \"valid_from\": \"2026-11-01T08:01:00.123456+00:00\", \"replaces_id\": null, \"replaced_by\": null, \"derived_from\": [\"546365b0-a8f1-5126-b558-9a1df13ef935\"], \"sources\": [], \"seq\": 2, \"rev\": 2}');
+CREATE TABLE `hairem_vector` (
+  `fragment_id` char(32) NOT NULL,
+  `model` mediumtext NOT NULL,
+  `vector` mediumblob NOT NULL,
+  PRIMARY KEY (`fragment_id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin ROW_FORMAT=DYNAMIC;
+INSERT INTO `hairem_vector` VALUES ('10a9860bc58353779f653ba75e640e7c','scripted/small',0x473447386A3A);
+INSERT INTO `hairem_vector` VALUES ('3b2cdf4e04a35ad9892a4620c857adc9','scripted/small',0x473447386A3A);
+CREATE TABLE `hairem_version` (
+  `version_num` varchar(32) NOT NULL,
+  PRIMARY KEY (`version_num`)
+) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_swedish_ci;
+INSERT INTO `hairem_version` VALUES ('0001');
