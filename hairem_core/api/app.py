@@ -48,8 +48,7 @@ def create_app(context: BridgeContext, health: HealthCheck) -> FastAPI:
                 raise
             return errors.told(err)
 
-    if context.memory is not None and context.dreams is not None:
-        app.include_router(memory_router(context.memory, context.dreams, is_known))
+    app.include_router(memory_router(context.memory, context.dreams, is_known))
 
     @app.websocket("/api/ws")
     async def bridge(socket: WebSocket) -> None:

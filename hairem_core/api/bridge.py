@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ValidationError
@@ -17,9 +17,7 @@ from hairem_core.api.turns import Turn, TurnRefused, Turns
 from hairem_core.errors import HairemError
 from hairem_core.hotplug.control import AgentControl
 from hairem_core.hotplug.registry import AgentRecord, AgentRegistry
-
-if TYPE_CHECKING:
-    from hairem_core.memory.service import MemoryService
+from hairem_core.memory.service import MemoryService
 
 _LOGGER = logging.getLogger(__name__)
 _AUTH_SECONDS = 10.0
@@ -45,8 +43,8 @@ class BridgeContext:
     registry: AgentRegistry
     turns: Turns
     control: AgentControl
-    memory: MemoryService | None = None
-    dreams: Dreams | None = None
+    memory: MemoryService
+    dreams: Dreams
 
 
 class BridgeSession:
@@ -228,8 +226,6 @@ class BridgeSession:
 
     def _dream(self, command_id: int) -> None:
         dreams = self._context.dreams
-        if dreams is None:
-            raise TurnRefused("refused", "this H-Core has no dreamer")
 
         def emit(event: Any) -> None:
             is_progress = isinstance(event, frames.DreamProgressed)

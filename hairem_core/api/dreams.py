@@ -22,7 +22,8 @@ class Dreams:
 
     def __init__(self, dreamer: Dreamer, language: Language) -> None:
         self._dreamer = dreamer
-        self._language = language
+        self.language = language
+        """The house's."""
         self._under_way: asyncio.Task[None] | None = None
         self._error: DreamError | None = None
 
@@ -48,7 +49,7 @@ class Dreams:
             status=status,
             error=self._error,
             digest=digest,
-            text=None if digest is None else in_words(digest, self._language),
+            text=None if digest is None else in_words(digest, self.language),
         )
 
     async def follow(self, emit: Emit) -> None:
@@ -77,7 +78,7 @@ class Dreams:
             what = "an error in H-Core; see its log"
             emit(frames.DreamFailed(error=frames.ErrorBody(code="internal", message=what)))
         else:
-            emit(frames.DreamDone(digest=digest, text=in_words(digest, self._language)))
+            emit(frames.DreamDone(digest=digest, text=in_words(digest, self.language)))
         finally:
             unsubscribe()
 

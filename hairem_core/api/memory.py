@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import ValidationError
 
 from hairem_core.api import errors
 from hairem_core.api.dreams import Dreams
@@ -15,6 +16,8 @@ from hairem_core.api.memory_models import (
     DreamAnswer,
     DreamStarted,
     EntityShown,
+    ForgetAnswer,
+    ForgetOrder,
     FragmentFound,
     FragmentShown,
     GraphAnswer,
@@ -26,7 +29,9 @@ from hairem_core.api.memory_models import (
     StatsAnswer,
     VerifyAnswer,
 )
+from hairem_core.config import Language
 from hairem_core.errors import HairemError
+from hairem_core.memory.archive.store import Anchor
 from hairem_core.memory.chain import Break
 from hairem_core.memory.cold import merged
 from hairem_core.memory.decay import half_life, strength
@@ -35,9 +40,7 @@ from hairem_core.memory.fragment import KINDS, Fragment
 from hairem_core.memory.graph import read_graph
 from hairem_core.memory.recall.columns import FOREVER
 from hairem_core.memory.scope import Scope
-
-if TYPE_CHECKING:
-    from hairem_core.memory.service import MemoryService
+from hairem_core.memory.service import MemoryService
 
 type IsKnown = Callable[[Request], bool]
 type Item = tuple[Fragment, bool]
@@ -56,7 +59,7 @@ class UnknownAgent(HairemError):
 def memory_router(service: MemoryService, dreams: Dreams, is_known: IsKnown) -> APIRouter:
     """Return the routes. Who is not known gets nothing."""
     router = APIRouter(prefix="/api/memory", route_class=_guarded(is_known))
-    views = MemoryViews(service)
+    views = MemoryViews(service, dreams.language)
 
     @router.get("/stats")
     async def get_stats() -> StatsAnswer:
@@ -82,6 +85,10 @@ def memory_router(service: MemoryService, dreams: Dreams, is_known: IsKnown) -> 
     async def verify() -> VerifyAnswer:
         return await views.verify()
 
+    @router.post("/forget")
+    async def forget(order: ForgetOrder) -> ForgetAnswer:
+        return await views.forget(order)
+
     @router.post("/dream", status_code=202)
     async def start_dream() -> DreamStarted:
         return DreamStarted(joined=dreams.start())
@@ -96,8 +103,9 @@ def memory_router(service: MemoryService, dreams: Dreams, is_known: IsKnown) -> 
 class MemoryViews:
     """What the owner of the house is shown of memory."""
 
-    def __init__(self, service: MemoryService) -> None:
+    def __init__(self, service: MemoryService, language: Language) -> None:
         self._service = service
+        self._language = language
         self._store = service.store
 
     async def stats(self) -> StatsAnswer:
@@ -198,7 +206,40 @@ class MemoryViews:
             return VerifyAnswer(
                 whole=False, number=found.number, msg_id=found.msg_id, what=found.what
             )
-        return VerifyAnswer(whole=True, checked=found.checked, erased=found.erased)
+        try:
+            anchor = await self._service.archive.last_anchor()
+        except HairemError:
+            return VerifyAnswer(
+                whole=True, checked=found.checked, erased=found.erased, anchor="away"
+            )
+        if anchor is not None and (what := await self._differs(anchor, found.checked)):
+            return VerifyAnswer(whole=False, number=anchor.number, what=what, anchor="holds")
+        return VerifyAnswer(
+            whole=True,
+            checked=found.checked,
+            erased=found.erased,
+            anchor="none" if anchor is None else "holds",
+        )
+
+    async def forget(self, order: ForgetOrder) -> ForgetAnswer:
+        """Return what would be erased, or erase it. Raises MemoryUnavailable and what is away."""
+        selector = order.selector
+        if order.dry_run:
+            plan = await self._service.forgetter.plan(selector)
+            return ForgetAnswer(plan=plan, text=plan.words(self._language))
+        receipt = await self._service.forgetter.forget(selector)
+        return ForgetAnswer(receipt=receipt, text=receipt.words(self._language))
+
+    async def _differs(self, anchor: Anchor, last: int) -> str | None:
+        """Return in what the chain is not the one that the archive knows."""
+        if anchor.number > last:
+            return f"is missing: the archive knows it, and now {last} is the last"
+        rows = await self._store.database.query(
+            "SELECT VALUE hash FROM raw_event WHERE number = $number", {"number": anchor.number}
+        )
+        if [bytes(each) for each in rows] != [anchor.hash]:
+            return "is not the one that the archive knows"
+        return None
 
     def _scope(self, agent_id: str | None) -> Scope:
         """Return what is looked at: one agent's memory, or with None everyone's."""
@@ -268,7 +309,7 @@ def _guarded(is_known: IsKnown) -> type[APIRoute]:
                     return errors.unauthorized()
                 try:
                     return await handle(request)
-                except RequestValidationError as err:
+                except (RequestValidationError, ValidationError) as err:
                     return errors.unreadable(err)
                 except HairemError as err:
                     return errors.told(err)

@@ -6,6 +6,8 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from hairem_core.memory.dream.digest import Digest
+from hairem_core.memory.forget.report import Plan, Receipt
+from hairem_core.memory.forget.selector import Selector
 from hairem_core.memory.fragment import Kind, RelationKind, Visibility
 from hairem_core.sdk.message import Timestamp
 from hairem_core.sdk.recollection import Why
@@ -144,6 +146,10 @@ class VerifyAnswer(_Model):
     """Events; None where it is broken."""
     erased: int | None = None
     """Of these, those whose content was dropped on purpose."""
+    anchor: Literal["none", "holds", "away"] = "none"
+    """Whether the archive, too, knows the chain as it is: it knows of none yet, it does, or it
+    cannot be reached.
+    """
     number: int | None = None
     """Of the first event that is wrong."""
     msg_id: UUID | None = None
@@ -157,6 +163,33 @@ class StatsAnswer(_Model):
     agents: dict[str, dict[str, int]]
     """By id: fragments of each kind, how many hold, how many are shared."""
     archive: dict[str, Any]
+
+
+class ForgetOrder(_Model):
+    """What is to be forgotten: everything for which all holds that is given."""
+
+    subject: str | None = Field(default=None, max_length=256)
+    person: str | None = Field(default=None, max_length=256)
+    agent: AgentName | None = None
+    fragment: UUID | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    dry_run: bool = True
+    """Only tell what would be erased."""
+
+    @property
+    def selector(self) -> Selector:
+        """What is selected. Raises ValidationError where that is nothing, or makes no sense."""
+        return Selector(**self.model_dump(exclude={"dry_run"}))
+
+
+class ForgetAnswer(_Model):
+    """What would be erased, or what was."""
+
+    plan: Plan | None = None
+    receipt: Receipt | None = None
+    text: str
+    """The same in words, in the language of the house."""
 
 
 class DreamError(_Model):

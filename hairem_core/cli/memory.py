@@ -1,6 +1,7 @@
 """`hairem memory`: search what the house remembers, look at it, verify, forget, back up."""
 
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -98,8 +99,7 @@ def history(
     if as_json:
         _print_json(found)
         return
-    marks = ["holds" if each["valid_to"] is None else "held" for each in found]
-    tables.fragments(found, tables.console(), marks=marks)
+    tables.history(found, tables.console())
 
 
 @app.command()
@@ -139,17 +139,101 @@ def verify(
     raise typer.Exit(0 if found["whole"] else 1)
 
 
+@app.command()
+def forget(
+    subject: Annotated[
+        str | None, typer.Option(help="A name, or the key of an entity: all that names it.")
+    ] = None,
+    person: Annotated[
+        str | None, typer.Option(help="A name, or user:<id>: what they said, and all about them.")
+    ] = None,
+    agent: Annotated[str | None, typer.Option(help="Id of an agent: all that it holds.")] = None,
+    fragment: Annotated[str | None, typer.Option(help="Id of one fragment.")] = None,
+    since: Annotated[str | None, typer.Option(help="What was said from then on.")] = None,
+    until: Annotated[str | None, typer.Option(help="What was said up to then.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+    data: DataOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase for good what fits all that is given. What would go is shown first."""
+    now = datetime.now().astimezone()
+    selector = {
+        "subject": subject,
+        "person": person,
+        "agent": agent,
+        "fragment": None if fragment is None else str(_id(fragment)),
+        "since": _moment(since, "--since", now),
+        "until": _moment(until, "--until", now, is_end=True),
+    }
+    if not any(selector.values()):
+        raise WrongInput(
+            "nothing is selected",
+            hint="Name a --subject, --person, --agent, --fragment, or a time: --since, --until.",
+        )
+
+    def order(*, dry_run: bool) -> dict[str, Any]:
+        why = None if dry_run else "what is on the bus can be erased only while it does"
+        body = {**selector, "dry_run": dry_run}
+        answer: dict[str, Any] = _run(
+            data, config, lambda memory: memory.post("/api/memory/forget", body), why_core=why
+        )
+        return answer
+
+    if not yes:
+        found = order(dry_run=True)
+        plan = found["plan"]
+        if as_json:
+            _print_json(plan)
+            return
+        if not any(plan["counts"].values()):
+            print(found["text"])
+            return
+        _print_plan(plan)
+        if not sys.stdin.isatty():
+            print("Nothing was erased: this only tells what would be. Say --yes to erase it.")
+            return
+        if not _confirm("Erase it for good?"):
+            typer.echo("hairem: nobody said yes; nothing was erased", err=True)
+            raise typer.Exit(1)
+    found = order(dry_run=False)
+    if as_json:
+        _print_json(found["receipt"])
+    else:
+        print(found["text"])
+    raise typer.Exit(1 if found["receipt"]["unfinished"] else 0)
+
+
+def _print_plan(plan: dict[str, Any]) -> None:
+    out = tables.console()
+    rows = [(place, count) for place, count in plan["counts"].items() if count]
+    tables.grid(("what", "how much"), rows, out)
+    if plan["samples"]:
+        print("\nFor example:")
+        for each in plan["samples"]:
+            print(f"  {tables.cut(tables.line(each), out.width - 2)}")
+    if plan["kept_events"]:
+        print(f"\n{plan['kept_events']:,} events stay: something else rests on them.")
+    print()
+
+
+def _confirm(question: str) -> bool:
+    try:
+        return typer.confirm(question, default=False)
+    except typer.Abort:
+        return False
+
+
 def _run[T](
     data: Path | None,
     config: Path | None,
     work: Callable[[MemoryClient], Awaitable[T]],
-    *,
-    make: bool = False,
+    **options: Any,
 ) -> T:
     # What speaks HTTP takes a tenth of a second to import, which other commands need not wait for.
     from hairem_core.cli.memory_client import run
 
-    return run(find_places(data, config), work, make=make)
+    return run(find_places(data, config), work, **options)
 
 
 def _moment(text: str | None, option: str, now: datetime, *, is_end: bool = False) -> str | None:

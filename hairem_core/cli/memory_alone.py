@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -16,9 +15,8 @@ from hairem_core.api.memory import memory_router
 from hairem_core.cli.places import NotRunning, Places
 from hairem_core.config import SystemConfig
 from hairem_core.data import DataFolder
-
-if TYPE_CHECKING:
-    pass
+from hairem_core.llm.gateway import ModelGateway
+from hairem_core.memory.service import MemoryService
 
 
 @asynccontextmanager
@@ -57,6 +55,26 @@ def _check(places: Places, config: SystemConfig, *, make: bool) -> None:
             where=str(places.data),
             hint="Name the house's folder with --data, or start it with `hairem up`.",
         )
+
+
+@asynccontextmanager
+async def _opened(config: SystemConfig, data: DataFolder) -> AsyncGenerator[MemoryService]:
+    """Yield the memory as it lies there; nothing works on it unasked."""
+    gateway = ModelGateway(config.llm)
+    try:
+        service = await MemoryService.open(
+            data.path,
+            config.memory,
+            language=config.house.language,
+            embedder=gateway.embedder,
+            model=gateway,
+        )
+        try:
+            yield service
+        finally:
+            await service.close()
+    finally:
+        await gateway.close()
 
 
 @asynccontextmanager

@@ -71,10 +71,12 @@ class MemoryClient:
 
 
 @asynccontextmanager
-async def open_memory(places: Places, *, make: bool = False) -> AsyncIterator[MemoryClient]:
+async def open_memory(
+    places: Places, *, make: bool = False, why_core: str | None = None
+) -> AsyncIterator[MemoryClient]:
     """Yield a client of the H-Core that runs on the data folder, else of its memory itself.
 
-    `make` lets a memory begin where there is none. Raises NotRunning, DataFolderError,
+    `make` lets a memory begin where there is none; `why_core` says why H-Core must run. Raises NotRunning, DataFolderError,
     MemoryUnavailable, ConfigError.
     """
     try:
@@ -87,6 +89,12 @@ async def open_memory(places: Places, *, make: bool = False) -> AsyncIterator[Me
             if await _answers(http):
                 yield MemoryClient(http)
                 return
+    if why_core is not None:
+        raise NotRunning(
+            f"no H-Core runs on this data folder: {why_core}",
+            where=str(places.data),
+            hint="Start it with `hairem up`.",
+        )
     from hairem_core.cli.memory_alone import serve_alone
 
     async with serve_alone(places, make=make) as socket:
@@ -95,13 +103,14 @@ async def open_memory(places: Places, *, make: bool = False) -> AsyncIterator[Me
             yield MemoryClient(http)
 
 
-def run[T](
-    places: Places, work: Callable[[MemoryClient], Awaitable[T]], *, make: bool = False
-) -> T:
-    """Return what `work` returns. What memory refuses ends the command, in words."""
+def run[T](places: Places, work: Callable[[MemoryClient], Awaitable[T]], **options: Any) -> T:
+    """Return what `work` returns; `options` are those of `open_memory`.
+
+    What memory refuses ends the command, in words.
+    """
 
     async def ask() -> T:
-        async with open_memory(places, make=make) as memory:
+        async with open_memory(places, **options) as memory:
             return await work(memory)
 
     try:

@@ -5,14 +5,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import IO, Any
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 
-_WIDE = 120
+_WIDE = 160
 """Columns from which on an id has a column of its own, instead of a second line."""
-_NARROW = 16
-"""Of a column beside what was said, at most, where there is little room."""
 _ID = 36
 _NO_TERMINAL = 1_000
 
@@ -44,34 +42,58 @@ def who(fragment: dict[str, Any]) -> str:
     return line(fragment["speaker_name"] or fragment["speaker"] or "")
 
 
-def fragments(found: Sequence[dict[str, Any]], out: Console, *, marks: Sequence[str] = ()) -> None:
-    """Print fragments, one a row; `marks` are first cells of rows, such as `now`."""
-    is_wide = out.width >= _WIDE
-    rows = []
-    for number, each in enumerate(found):
-        kind = f"{each['kind']}, cold" if each["archived"] else each["kind"]
-        cells = [when(each["at"]), line(each["agent"]), kind, who(each), line(each["content"])]
-        rows.append([*([marks[number]] if marks else []), *cells])
-    headers = [*([""] if marks else []), "when", "agent", "kind", "who", "what"]
-    widths = [
-        min(max(cell_len(row[index]) for row in [headers, *rows]), 99 if is_wide else _NARROW)
-        for index in range(len(headers) - 1)
+def fragments(found: Sequence[dict[str, Any]], out: Console) -> None:
+    """Print fragments; what is archived has an asterisk."""
+    rows = [
+        [
+            when(each["at"]),
+            line(each["agent"], None if out.width >= _WIDE else 10),
+            f"{each['kind']}*" if each["archived"] else each["kind"],
+            said(each),
+        ]
+        for each in found
     ]
-    left = out.width - sum(widths) - 2 * len(headers) - (_ID + 2 if is_wide else 0)
-    widths.append(max(_ID, left) if out.width < _NO_TERMINAL else left)
+    _print_with_ids(("when", "agent", "kind", "what"), rows, [each["id"] for each in found], out)
+    if any(each["archived"] for each in found):
+        out.print("* archived")
+
+
+def history(found: Sequence[dict[str, Any]], out: Console) -> None:
+    """Print a chain of replacements: from when to when each held."""
+    rows = [[when(each["valid_from"]), when(each["valid_to"]), said(each)] for each in found]
+    _print_with_ids(("held from", "to", "what"), rows, [each["id"] for each in found], out)
+
+
+def said(fragment: dict[str, Any]) -> str:
+    """Return what is remembered, of something said with who said it."""
+    speaker = who(fragment) if fragment["kind"] == "episode" else ""
+    return f"{speaker}: {line(fragment['content'])}" if speaker else line(fragment["content"])
+
+
+def _print_with_ids(
+    headers: Sequence[str], rows: list[list[str]], ids: Sequence[str], out: Console
+) -> None:
+    """Print a table whose last column is cut where the terminal ends, but for the ids."""
+    widths = [
+        max(cell_len(row[index]) for row in [headers, *rows]) for index in range(len(headers) - 1)
+    ]
+    is_wide = out.width >= _WIDE
+    left = out.width - sum(widths) - 2 * len(widths) - (_ID + 2 if is_wide else 0)
     table = _table()
-    for header, width in zip(headers, widths, strict=True):
-        # The last one is as wide as what is in it, and cut where the terminal ends.
-        least = None if header == "what" else width
-        table.add_column(header, no_wrap=True, min_width=least, max_width=width)
+    for header in headers[:-1]:
+        table.add_column(header, no_wrap=True)
+    table.add_column(headers[-1], no_wrap=True, max_width=max(left, _ID))
     if is_wide:
-        table.add_column("id", no_wrap=True, min_width=_ID)
-    for row, each in zip(rows, found, strict=True):
-        if is_wide:
-            table.add_row(*row, each["id"])
-        else:
-            table.add_row(*row[:-1], f"{row[-1]}\n{each['id']}")
+        table.add_column("id", no_wrap=True)
+    for row, each in zip(rows, ids, strict=True):
+        cells = row if is_wide else [*row[:-1], f"{cut(row[-1], max(left, _ID))}\n{each}"]
+        table.add_row(*cells, *([each] if is_wide else []))
     out.print(table)
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text cut with `…`, as wide as `most` letters; some letters are wider than others."""
+    return text if cell_len(text) <= most else f"{set_cell_size(text, most - 1).rstrip()}…"
 
 
 def pairs(rows: Iterable[tuple[str, object]], out: Console) -> None:
@@ -97,4 +119,4 @@ def grid(headers: Sequence[str], rows: Iterable[Sequence[object]], out: Console)
 
 
 def _table() -> Table:
-    return Table(box=None, padding=(0, 2, 0, 0))
+    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)

@@ -18,22 +18,28 @@ type Identify = Callable[[str], UUID]
 _ECHO = 0.7
 """Share of a sentence's words that were just recalled, from which on it says nothing new."""
 _KEPT_RECALLS = 64
+"""Agents whose last recall is kept."""
+_KEPT_SAYINGS = 64
+"""Of each agent's own words, so many are known again."""
 
 
 class EpisodeMaker:
     """Makes episodes of events, one for each agent that said or heard it.
 
-    What an agent says again of what it has just recalled is no news to itself: memories that are
-    stored again each time they are told crowd out everything else.
+    What an agent says again of what it has just recalled, or in the very words that it used a while
+    ago, is no news to itself: memories that are stored again each time they are told crowd out
+    everything else.
     """
 
     def __init__(self, identify: Identify) -> None:
         self._identify = identify
         self._recalled: OrderedDict[UUID, list[frozenset[str]]] = OrderedDict()
+        self._sayings: dict[UUID, OrderedDict[str, UUID]] = {}
+        """By agent: its last words, and of which event they are."""
 
     def note_recall(self, agent: UUID, contents: Iterable[str]) -> None:
         """Note what an agent was just given from memory: its next words may repeat it."""
-        self._recalled[agent] = [words_of(each) for each in contents]
+        self._recalled[agent] = [_telling(each) for each in contents]
         self._recalled.move_to_end(agent)
         while len(self._recalled) > _KEPT_RECALLS:
             self._recalled.popitem(last=False)
@@ -41,6 +47,7 @@ class EpisodeMaker:
     def forget_recalls(self) -> None:
         """Forget what was noted: what is said next is news."""
         self._recalled.clear()
+        self._sayings.clear()
 
     def __call__(self, row: dict[str, Any]) -> list[Fragment]:
         """Return the episodes of an event, given its row; none where nothing was said."""
@@ -79,9 +86,25 @@ class EpisodeMaker:
     def _is_echo(self, row: dict[str, Any], agent_id: str) -> bool:
         if row["topic"] != Topic.NARRATIVE_TEXT or row["sender"] != f"agent:{agent_id}":
             return False
-        said = words_of(row["content"])
-        recalled = self._recalled.get(self._identify(agent_id), [])
+        agent, said = self._identify(agent_id), _telling(row["content"])
+        if self._was_said(agent, row):
+            return True
+        recalled = self._recalled.get(agent, [])
         if not said or not recalled:
             return False
         known = frozenset().union(*recalled)
         return len(said & known) >= _ECHO * len(said)
+
+    def _was_said(self, agent: UUID, row: dict[str, Any]) -> bool:
+        """Return whether an agent said these very words a while ago, and note them."""
+        sayings = self._sayings.setdefault(agent, OrderedDict())
+        first = sayings.setdefault(row["content"], row["id"])
+        sayings.move_to_end(row["content"])
+        if len(sayings) > _KEPT_SAYINGS:
+            sayings.popitem(last=False)
+        return first != row["id"]
+
+
+def _telling(text: str) -> frozenset[str]:
+    """Return the words of a text by which it is known again: when it was said, it adds itself."""
+    return frozenset(word for word in words_of(text) if not word.isdigit())

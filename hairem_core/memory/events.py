@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -131,19 +132,41 @@ class EventLog:
         check = ChainCheck()
         async for rows in self.pages():
             if found := check.feed(rows):
-                return found
+                return self._told(found)
             if progress is not None:
                 progress(check.checked, self._writer.head.number)
 
         async def finish() -> ChainCheck | Break:
             async for rows in self.pages(after=check.checked):
                 if found := check.feed(rows):
-                    return found
+                    return self._told(found)
             head = self._writer.head
-            return check.finish(number=head.number, last_hash=head.hash) or check
+            found = check.finish(number=head.number, last_hash=head.hash)
+            return found or await self._outside(head.number) or check
 
         # What is recorded meanwhile is checked too; only the rest of it makes writers wait.
         return await self._writer.exclusively(finish)
+
+    def _told(self, found: Break) -> Break:
+        if found.number <= self._writer.head.number:
+            return found
+        return replace(found, what="was put in behind the last one")
+
+    async def _outside(self, count: int) -> Break | None:
+        """Return an event that has no place in a chain of so many."""
+        rows = await self._database.query("SELECT count() AS n FROM raw_event GROUP ALL")
+        if not rows or rows[0]["n"] == count:
+            return None
+        # Not by the index, which does not have what has no number.
+        rows = await self._database.query("SELECT id, number FROM raw_event WITH NOINDEX")
+        for row in rows:
+            number = row.get("number")
+            if not isinstance(number, int) or not 0 < number <= count:
+                where = number if isinstance(number, int) else 0
+                return Break(
+                    number=where, msg_id=row["id"].id, what="was put in, outside the chain"
+                )
+        return None
 
 
 def _retrieved(task: asyncio.Future[None]) -> None:

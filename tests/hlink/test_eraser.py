@@ -140,7 +140,7 @@ async def test_a_stream_that_is_empty_afterwards_still_takes_messages(bus: Bus) 
 async def test_inboxes_of_agents_that_are_gone_and_resent_letters(bus: Bus) -> None:
     await bus.register("a")
     await bury(bus.redis, note(SECRET).model_dump_json(), reason="nobody")
-    letter = [each async for each in dead_letters(bus.redis)][0]
+    (letter,) = [each async for each in dead_letters(bus.redis)]
     await resend(bus.redis, await find(bus.redis, letter.entry_id))
     await bus.unregister("a")
 

@@ -109,7 +109,10 @@ async def test_the_same_words_count_once(store: MemoryStore) -> None:
 
     found = await store.recall("renarde", "where is the umbrella?", limit=2)
 
-    assert sorted(each.content for each in found) == ["Where is the umbrella?", fact.payload.content]
+    assert sorted(each.content for each in found) == [
+        "Where is the umbrella?",
+        fact.payload.content,
+    ]
 
 
 async def test_an_answer_is_recalled_as_the_agents_own(store: MemoryStore) -> None:

@@ -157,7 +157,7 @@ class _Connection(aiomysql.Connection):
             async with asyncio.timeout(_CONNECT_SECONDS):
                 await self._untyped._connect()
         except BaseException:
-            self.close()
+            self._untyped.close()
             raise
 
     def escape(self, obj: Any) -> str:

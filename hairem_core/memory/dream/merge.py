@@ -141,7 +141,7 @@ async def _contradictions(run: Run, part: Part, items: Sequence[_Item]) -> list[
         found += [
             (old.id, new.id)
             for old, new in pairwise(held)
-            if Text.of(old.content).exact != Text.of(new.content).exact
+            if Text.of(old.content).tokens != Text.of(new.content).tokens
         ]
     return found
 

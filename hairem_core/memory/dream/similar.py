@@ -41,8 +41,6 @@ _TOKEN = re.compile(r"\w+|\?")
 class Text:
     """A text as it is compared."""
 
-    exact: str
-    """As it is, but for case and spaces."""
     words: frozenset[str]
     """Stems of the words that say something."""
     tokens: tuple[str, ...]
@@ -52,10 +50,10 @@ class Text:
     def of(cls, content: str) -> Text:
         """Return a content so."""
         spoken = _PLEASE.sub("", plain(content)).replace("n't", " not")
+        all_tokens = tuple(_TOKEN.findall(spoken)) or (content,)
         return cls(
-            exact=" ".join(content.casefold().split()),
             words=words_of(content),
-            tokens=tuple(each for each in _TOKEN.findall(spoken) if each not in _HARMLESS),
+            tokens=tuple(each for each in all_tokens if each not in _HARMLESS) or all_tokens,
         )
 
 
@@ -97,12 +95,12 @@ def duplicates(texts: Sequence[Text], cosine: Cosine) -> Iterator[tuple[int, int
     `texts` come oldest first. `cosine` tells how near two of them lie, None without vectors. Found
     again among what is left, the pairs are the same: none depends on one that was merged.
     """
-    by_exact: dict[str, int] = {}
+    same: dict[tuple[str, ...], int] = {}
     rarity = Counter(word for text in texts for word in text.words)
     prefixes: defaultdict[str, list[int]] = defaultdict(list)
     for number, text in enumerate(texts):
         prefix = _prefix(text, rarity)
-        kept = by_exact.get(text.exact)
+        kept = same.get(text.tokens)
         if kept is None:
             found = sorted({each for word in prefix for each in prefixes[word]})
             alike = (each for each in found if _is_same(texts, each, number, cosine))
@@ -110,7 +108,7 @@ def duplicates(texts: Sequence[Text], cosine: Cosine) -> Iterator[tuple[int, int
         if kept is not None:
             yield number, kept
             continue
-        by_exact[text.exact] = number
+        same[text.tokens] = number
         for word in prefix:
             prefixes[word].append(number)
 

@@ -239,7 +239,8 @@ class Forgetter:
             )
             numbers += [number for number, by in rows if by is not None]
             said_by.update(by for _, by in rows if by is not None)
-        entry.events = json.loads(erased_numbers(numbers))["events"]
+        ranges = json.loads(erased_numbers(numbers))["events"]
+        entry.events = [(first, last) for first, last in ranges]
         entry.erased_by = sorted(said_by)
         entry.fragments = sorted(decision.gone)
         entry.counts = decision.counts()

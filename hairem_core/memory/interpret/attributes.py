@@ -118,7 +118,7 @@ def _favourite(told: _Told) -> ExtractedFact | None:
             return None
         subject, mentions = _person(name)
     value = value_of(told.plain("v"))
-    if not is_worth(value):
+    if not is_worth(value) or _NO_FAVOURITE.search(told.plain("noun")):
         return None
     slot = f"favourite {canonical(told.plain('noun'))}"
     return told.fact(subject, slot, value, 0.65, mentions=mentions)
@@ -203,6 +203,9 @@ def _attribute(told: _Told, subject: str, mentions: tuple[Mention, ...]) -> Extr
 _NEW = re.compile(r"^(?:new|current|own|nouvelle|nouveau|nouvel|actuelle?) ")
 _FORMER = re.compile(
     r"^(?:old|former|previous|ex|late|first|last|next|ancien(?:ne)?|premiere?|derniere?)[ -]"
+)
+_NO_FAVOURITE = re.compile(
+    r"\b(?:ones?|things?|parts?|way|memory|moment|to|chose|partie|moment|truc)\b"
 )
 _INDEFINITE = re.compile(r"(?:a|an|une?|the) ", re.IGNORECASE)
 

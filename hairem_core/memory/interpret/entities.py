@@ -40,7 +40,8 @@ _NO_NAMES = frozenset(_NOT_NAMES.split())
 _WORD = re.compile(r"[^\W\d_](?:[\w-]|['\u2019](?=[^\W\d_]{3}))*")
 _ELISION = re.compile(r"^(?:[dlcjmtsn]|qu)['\u2019]", re.IGNORECASE)
 _PLACE_BEFORE = re.compile(
-    r"(?:\b(?:in|at|to|from|near|towards|around|a|en|au|aux|dans|vers|pres de|depuis)\s+)$"
+    r"(?:\b(?:in|at|to|from|near|towards|around|a|en|au|aux|dans|vers|pres de|depuis)\s+(?:the "
+    r"|la |le |les )?(?:l')?)$"
 )
 _PEOPLE_BEFORE = re.compile(r"\b(?:chez|with|avec|and|et|to see|voir|called|named|appelle)\s+$")
 _PEOPLE_TO = re.compile(r"\b(?:give|gave|said|talk|speak|write|parler|parle|dis|donne|confiance)\b")

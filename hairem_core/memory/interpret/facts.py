@@ -5,6 +5,7 @@ subject is named in it, and which is no question, hypothesis, command, quotation
 audit of an agent's memory 97.8% of 10,134 stored entries were junk.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -23,6 +24,14 @@ MOST_FACTS = 8
 REMEMBERED = 0.95
 """Importance of what was asked to be remembered: it fades last of all that fades."""
 _HEDGED = 0.6
+_BARE_VERB = re.compile(
+    r"(?: \w+ly| also| just| still| all| both)* (?:like|love|live|work|prefer|know|trust|have"
+    r"|enjoy|hate|adore"
+    r"|dislike|eat|drink|speak|play|keep|put|started|got|found|reside|own|detest|come|study)\b"
+)
+_ADDRESSED = re.compile(r"\b(?:you|your|you're|yourself|tu|toi|te|ton|ta|tes|vous|votre|vos)\b")
+_MOST_WORDS = 20
+"""Words of a clause that says one thing; a longer one tells a story."""
 _LEAST_REMEMBERED = 3
 """Words that something has which was asked to be remembered, and fits no pattern."""
 
@@ -72,8 +81,10 @@ def value_in(content: str, *, subject: str, slot: str, speaker: str, said: Said)
 
 
 def _of_clause(clause: Clause, said: Said) -> list[ExtractedFact]:
+    if len(words(clause.plain[: clause.end])) > _MOST_WORDS:
+        return []
     facts = list(attributes_of(clause, said.speaker)) or list(_by_predicate(clause, said))
-    if not facts and clause.is_to_remember:
+    if not facts and clause.is_told_whole:
         facts = _as_told(clause, said)
     return [_finished(each, clause) for each in facts]
 
@@ -85,7 +96,8 @@ def _by_predicate(clause: Clause, said: Said) -> Iterator[ExtractedFact]:
     for subject in subjects_of(text, bare, said.speaker):
         for predicate in predicates:
             match = predicate.pattern.fullmatch(bare, subject.end)
-            if match is None:
+            # "Sounds like a plan": no name is followed by a verb as I and you have it.
+            if match is None or (not subject.is_speaker and _BARE_VERB.match(bare, subject.end)):
                 continue
             facts = facts_of(predicate.what, subject, match, text, said.speaker)
             if facts:
@@ -97,7 +109,7 @@ def _as_told(clause: Clause, said: Said) -> list[ExtractedFact]:
     """Return what was asked to be remembered as it was said, though it fits no pattern."""
     content = clause.text.strip(" .!,")
     bare = plain(content)
-    if len(words(bare)) < _LEAST_REMEMBERED:
+    if len(words(bare)) < _LEAST_REMEMBERED or _ADDRESSED.search(bare):
         return []
     named = [each for each in entities_of(content) if each.kind == "person"]
     starts = [each for each in named if plain(each.name) in bare[: len(each.name) + 3]]

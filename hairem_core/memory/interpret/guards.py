@@ -56,14 +56,14 @@ _MARKER = re.compile(
     r" i said|please"
     r"|thanks|thank you|of course|good news|bad news|update|since \w+|nowadays|these days|from"
     r" now on|as of now"
-    r"|as of today|i mean|not any ?more|this year|at the moment|currently"
+    r"|as of today|not any ?more|this year|at the moment|currently"
     r"|non|oui|ouais|en fait|finalement|desolee?|pardon|au fait|attends|ben|bah|euh|bon|alors|et"
     r"|mais|donc|aussi"
     r"|tu sais(?: quoi)?|ecoute|salut|bonjour|bonsoir|coucou|merci|en realite|a vrai dire|pour"
     r" info|maintenant"
     r"|desormais|a present|depuis \w+|d'ailleurs|du coup|moi|nous|bonne nouvelle|plus maintenant"
     r"|cette annee"
-    r"|en ce moment|c'est que|rectification|correction|je veux dire|dorenavant)"
+    r"|en ce moment|c'est que|rectification|correction|dorenavant)"
     r"(?:\s*[,:!.-]+\s*|\s+))+"
 )
 _TOLD = re.compile(
@@ -100,6 +100,7 @@ _REMEMBER = re.compile(
     r" qu'))"
     r"(?=[\s,:]|(?<='))\s*[:,]?\s*"
 )
+_WHOLE = re.compile(r"(?:\b(?:that|this|que|ceci|record)|\bqu'|:)[\s,:]*$")
 _NO_REMEMBERED = re.compile(
     r"^(?:to|me|you|us|him|her|them|it|when|how|what|where|who|why|(?:the |that )?(?:time|day"
     r"|night|week|summer|winter|movie|film|guy|one|way)\b"
@@ -132,6 +133,7 @@ class Clause:
         is_correction: bool = False,
         is_hedged: bool = False,
         is_to_remember: bool = False,
+        is_told_whole: bool = False,
     ) -> None:
         self.text = text
         """As it was said, without what leads up to it."""
@@ -139,6 +141,8 @@ class Clause:
         self.is_correction = is_correction
         self.is_hedged = is_hedged
         self.is_to_remember = is_to_remember
+        self.is_told_whole = is_told_whole
+        """It was asked to be remembered as it is: "remember that …", not "remember, …"."""
 
     @property
     def end(self) -> int:
@@ -187,7 +191,7 @@ def _of_sentence(sentence: str) -> list[Clause]:
     if sentence.endswith("?"):
         return []
     is_correction = bool(_CORRECTS.search(plain(sentence)))
-    text, is_to_remember, is_hedged = sentence, False, False
+    text, is_to_remember, is_hedged, is_told_whole = sentence, False, False, False
     text = _stripped(_VOCATIVE, text, exact=True)
     for _ in range(3):
         text = _stripped(_MARKER, text)
@@ -195,6 +199,8 @@ def _of_sentence(sentence: str) -> list[Clause]:
         if (shorter := _stripped(_REMEMBER, text)) != text:
             if _NO_REMEMBERED.match(plain(shorter)) or not shorter.strip(" .!"):
                 return []
+            asked = plain(text[: len(text) - len(shorter)])
+            is_told_whole = bool(_WHOLE.search(asked))
             text, is_to_remember = shorter, True
         if (shorter := _stripped(_HEDGE, text)) != text:
             text, is_hedged = shorter, True
@@ -208,6 +214,7 @@ def _of_sentence(sentence: str) -> list[Clause]:
             is_correction=is_correction,
             is_hedged=is_hedged,
             is_to_remember=is_to_remember,
+            is_told_whole=is_told_whole,
         )
         for each in parts
     ]

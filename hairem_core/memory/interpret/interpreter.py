@@ -91,7 +91,7 @@ class Interpreter:
             self._task = asyncio.create_task(self._run(), name="memory interpreter")
 
     async def stop(self) -> None:
-        """Stop for good. What is under way is done anew by the next one, but for what is written."""
+        """Stop for good. What is under way, and not written yet, the next one does anew."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):

@@ -71,7 +71,8 @@ ENGLISH: tuple[Predicate, ...] = (
         rf"{_HAVE}{_EN_ADVERB} (?:got|found|have|has|started|accepted|took) (?:a |my |his |her"
         rf" )?(?:new )?(?:job|position|work)"
         r"(?: working)? (?:at|with|for) (?P<v>.+)",
-        rf"{_HAVE}{_EN_ADVERB} (?:started|joined)(?: working| work)?(?: at| for)? (?P<v>.+)",
+        rf"{_HAVE}{_EN_ADVERB} (?:started(?: working| work)? (?:at|for)|joined) (?P<v>(?!a |an "
+        rf"|my ).+)",
         r"(?P<gone> no longer) works? (?:at|for|with) (?P<v>.+)",
         rf" (?:do|does)(?:n't| not) work (?:at|for|with) (?P<v>.+?)(?P<gone2>{_MORE})",
     ),

@@ -17,9 +17,17 @@ from hairem_core.memory.interpret.vocabulary import (
     LANGUAGES_SPOKEN,
 )
 
+_MOST_WORDS = 4
+"""Of one thing in a list."""
+_NO_TASTE = re.compile(r"(?:to |when |that |if |how |being |seeing |the |all |my |quand |que )")
+"""What is liked here and now: the energy, the way it turned out."""
 _DISLIKES = re.compile(r"^(?:hate|dislike|detest|loathe|can|cannot|hai|horreur|deteste)")
 
 
+_MOST_WORDS = 4
+"""Of one thing in a list."""
+_NO_TASTE = re.compile(r"(?:to |when |that |if |how |being |seeing |the |all |my |quand |que )")
+"""What is liked here and now: the energy, the way it turned out."""
 _DISLIKES = re.compile(r"^(?:hate|dislike|detest|loathe|can|cannot|hai|horreur|deteste)")
 
 
@@ -121,8 +129,8 @@ def _listed(
     for a, b in items_of(told.text[start:end]):
         item = told.text[start + a : start + b].strip(" .,!")
         key = value_of(item)
-        if not is_worth(key, most_words=5):
-            continue
+        if not is_worth(key, most_words=_MOST_WORDS):
+            return []  # what is no list is torn apart
         facts.append(
             told.fact(
                 f"{family}:{key}",
@@ -160,7 +168,7 @@ def _age(told: Told) -> list[ExtractedFact]:
 
 def _taste(told: Told) -> list[ExtractedFact]:
     dislikes = told.denied or bool(_DISLIKES.match(told.group("verb") or ""))
-    if re.match(r"(?:to |when |that |if |how |being |quand |que )", told.group("v") or ""):
+    if _NO_TASTE.match(told.group("v") or "") and not told.spoken()[4:5].isupper():
         return []
     return _listed(told, "taste", 0.6, value="dislikes" if dislikes else "likes")
 

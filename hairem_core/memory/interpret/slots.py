@@ -22,7 +22,7 @@ _ARTICLE = re.compile(
     r"|au|aux|a la|a l'|a)(?:(?<=')| +)"
 )
 _TRAILING = re.compile(
-    r"(?:[ ,]+(?:now|nowadays|these days|any ?more|any longer|too|as well|again|instead|though"
+    r"(?:[ ,]+(?:lately|now|nowadays|these days|any ?more|any longer|too|as well|again|instead|though"
     r"|please|actually"
     r"|by the way|okay|ok|really|currently|today|at the moment|right now|from now on|very much|a"
     r" lot|so much"

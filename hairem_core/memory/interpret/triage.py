@@ -6,7 +6,7 @@ from hairem_core.memory.interpret.text import plain
 
 WORTHLESS = 0.25
 """Up to here nothing is to be learned from a sentence: no model is asked about it."""
-_READ = 400
+_READ = 240
 """Letters that are looked at: what matters is told early, and this must take no time."""
 _AGENT_SHARE = 0.5
 """What an agent says itself matters less than what it is told."""

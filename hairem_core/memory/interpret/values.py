@@ -22,7 +22,11 @@ _NO_VALUE = re.compile(
     r"|aussi|encore|bientot|un peu|a bit|a little|kind of|sort of)\b"
 )
 _QUESTIONED = re.compile(r"\b(?:what|where|who|which|quoi|quel|quelle|lequel|laquelle)$")
-_DANGLING = re.compile(r"\b(?:you|your|tu|toi|vous|this|that|it|ca)\b")
+_DANGLING = re.compile(
+    r"\b(?:you|your|tu|toi|vous|this|that|it|ca|them|him|i|we|je)\b|\b(?:to|of|with|for|de|a)$"
+    r"|^(?:both|is|are|was|were|has|have|such|their|his|her|most) "
+)
+"""What speaks of something else that was said, or breaks off."""
 
 _RETIRED = frozenset(
     {"retired", "retraite", "retraitee", "a la retraite", "unemployed", ("au chomage")}
@@ -43,7 +47,11 @@ def is_job(value: str) -> bool:
     if bare in _RETIRED:
         return True
     words = [each.removesuffix("s") for each in bare.split()]
-    return 1 <= len(words) <= 5 and any(each in JOBS for each in words)
+    return (
+        1 <= len(words) <= 4
+        and words[0] not in {"such", "so", "very", "not"}
+        and any(each in JOBS for each in words)
+    )
 
 
 def items_of(text: str) -> list[tuple[int, int]]:

@@ -45,7 +45,7 @@ def whole() -> Fragment:
         id=some_id("whole"),
         agent=MARCEL,
         kind="fact",
-        content="Zoé préfère le thé 🫖 au café — « toujours » 𝒳 \\ ' \" % _ \n\t Ω",
+        content="Zoé préfère le thé 🫖 au café — « toujours » 𓂀 \\ ' \" % _ \n\t Ω",
         at=BEGIN,
         visibility="shared",
         speaker="person:zoe",
@@ -78,9 +78,7 @@ def vector(*values: float) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def embedding(of: Fragment, *values: float, model: str = MODEL) -> Embedding:
-    return Embedding(
-        fragment_id=of.id, model=model, vector=vector(*values).astype("<f2").tobytes()
-    )
+    return Embedding(fragment_id=of.id, model=model, vector=vector(*values).astype("<f2").tobytes())
 
 
 def item(of: Fragment, *values: float) -> Item:

@@ -1,7 +1,7 @@
 """A MariaDB server that is away, refuses us, is too old, or is not who it says it is."""
 
 import asyncio
-import datetime
+import datetime as dt
 import ipaddress
 import traceback
 from collections.abc import AsyncGenerator, Generator
@@ -74,7 +74,7 @@ async def test_what_was_acknowledged_survives_the_servers_death(own: MariaDb) ->
 async def test_a_server_that_is_away_at_first(own: MariaDb) -> None:
     url = own.url(own.database())
     own.kill()
-    with pytest.raises(ArchiveUnavailable, match="refused|Connect"):
+    with pytest.raises(ArchiveUnavailable, match="Connect call failed"):
         await ColdArchive.open(url)
     archive = ColdArchive(url)  # does not ask yet
     with pytest.raises(ArchiveUnavailable):
@@ -215,17 +215,15 @@ class _Authority:
         )
         return [f"--ssl-cert={certificate}", f"--ssl-key={private}"]
 
-    def _builder(
-        self, name: x509.Name, key: ec.EllipticCurvePrivateKey
-    ) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
+    def _builder(self, name: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        now = dt.datetime.now(dt.UTC)
         return x509.CertificateBuilder(
             issuer_name=self._name,
             subject_name=name,
             public_key=key.public_key(),
             serial_number=x509.random_serial_number(),
-            not_valid_before=now - datetime.timedelta(days=1),
-            not_valid_after=now + datetime.timedelta(days=1),
+            not_valid_before=now - dt.timedelta(days=1),
+            not_valid_after=now + dt.timedelta(days=1),
         )
 
 

@@ -107,7 +107,7 @@ async def test_a_change_that_fails_changes_nothing_and_is_told(
         """,
     )
     for _ in range(2):  # the same again: nothing of the first attempt is in the way
-        with pytest.raises(ArchiveUnavailable, match="0003 failed.*hairem_nowhere") as caught:
+        with pytest.raises(ArchiveUnavailable, match=r"0003 failed.*hairem_nowhere") as caught:
             await ColdArchive.open(first, migrations=broken)
         assert "Nothing was changed" in str(caught.value)
         listing = "SHOW TABLES" if server else "SELECT name FROM sqlite_master"

@@ -85,8 +85,7 @@ async def test_vectors_find_what_words_do_not(archive: ColdArchive) -> None:
     assert hits[1].words == 0.0
     # Without a model it is only words; a word in what has no comparable vector still counts.
     assert [
-        hit.cosine
-        for hit in await archive.search("boiler", _ALL, limit=1, vector=vector(1, 0, 0))
+        hit.cosine for hit in await archive.search("boiler", _ALL, limit=1, vector=vector(1, 0, 0))
     ] == [None]
     hits = await archive.search("boiler", _ALL, limit=9, vector=vector(0, 1, 0), model=MODEL)
     assert (hits[0].fragment, hits[0].cosine) == (other, None)

@@ -391,6 +391,21 @@ def test_the_speaker_is_whoever_speaks() -> None:
 
 
 NOTHING_ENGLISH = [
+    "Sounds like a plan",
+    "Looks like we both need a break",
+    "Unconditional love is so important",
+    "Themes like sisterhood",
+    "I love the energy",
+    "I love to",
+    "I love their work",
+    "I joined a gym last week",
+    "I've also started learning how to play the piano",
+    "Recently started learning an instrument",
+    "Remember, I'm always here for you",
+    "Remember that you are strong",
+    "Rowling is such an inspiring writer",
+    "My favorite part is the ending",
+    "I'm a fan of both classical like Bach and Mozart",
     "What is my favourite colour?",
     "Do you remember where I live?",
     "Where do I live",

@@ -1,0 +1,274 @@
+"""Writing a store as lines, a page at a time, while others go on writing to it."""
+
+import hashlib
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import replace
+from importlib.metadata import version
+from itertools import batched
+from typing import Any
+from uuid import UUID
+
+from surrealdb import RecordID
+
+from hairem_core.memory.archive.selection import Selection
+from hairem_core.memory.archive.store import ColdArchive
+from hairem_core.memory.errors import MemoryRefused
+from hairem_core.memory.fragment import Embedding, Fragment
+from hairem_core.memory.portable.lines import (
+    AgentLine,
+    DreamLine,
+    EndLine,
+    EntityLine,
+    EventLine,
+    FragmentLine,
+    HeaderLine,
+    RelationLine,
+    Scope,
+    StateLine,
+)
+from hairem_core.memory.rows import fragment_of
+from hairem_core.memory.store import MemoryStore
+
+_PAGE = 500
+type _Written = (
+    HeaderLine
+    | EventLine
+    | FragmentLine
+    | EntityLine
+    | RelationLine
+    | AgentLine
+    | StateLine
+    | DreamLine
+)
+
+
+async def export(
+    store: MemoryStore,
+    *,
+    archive: ColdArchive | None = None,
+    agent: str | None = None,
+    with_embeddings: bool = True,
+) -> AsyncGenerator[bytes]:
+    """Yield a store as an export: everything, or what concerns one agent, given its id.
+
+    What is recorded after it was begun is left out; what is forgotten meanwhile may be in it. It
+    takes the same little memory however much there is. Raises MemoryRefused for an agent that
+    memory does not know, MemoryUnavailable, ArchiveUnavailable.
+    """
+    scope = None
+    if agent is not None:
+        known = {name: each for each, name in store.names.all().items()}
+        if agent not in known:
+            raise MemoryRefused(
+                f"memory knows no agent {agent!r}", hint=f"It knows: {', '.join(sorted(known))}."
+            )
+        scope = Scope(id=agent, uuid=known[agent])
+    exporter = _Exporter(store, archive, scope, with_embeddings=with_embeddings)
+    digest, counts = hashlib.sha256(), Counter[str]()
+    async for lines in exporter.lines():
+        chunk = b"".join(each.to_bytes() for each in lines)
+        counts.update(each.line for each in lines)
+        digest.update(chunk)
+        if chunk:
+            yield chunk
+    end = EndLine(
+        counts=dict(counts),
+        number=exporter.number,
+        hash=exporter.hash,
+        sha256=digest.digest(),
+    )
+    yield end.to_bytes()
+
+
+class _Exporter:
+    def __init__(
+        self,
+        store: MemoryStore,
+        archive: ColdArchive | None,
+        scope: Scope | None,
+        *,
+        with_embeddings: bool,
+    ) -> None:
+        self._store = store
+        self._archive = archive
+        self._scope = scope
+        self._with_embeddings = with_embeddings
+        self._head = store.writer.head
+        self.number = 0
+        """Of the last event of the chain that was read."""
+        self.hash: bytes | None = None
+
+    async def lines(self) -> AsyncGenerator[list[_Written]]:
+        yield [
+            HeaderLine(
+                hairem=version("hairem"),
+                made_at=self._store.clock(),
+                agent=self._scope,
+                interpreted=min(self._head.interpreted, self._head.number),
+            )
+        ]
+        for part in (
+            self._agents,
+            self._events,
+            self._fragments,
+            self._archived,
+            self._entities,
+            self._relations,
+            self._states,
+            self._dreams,
+        ):
+            async for lines in part():
+                yield lines
+
+    async def _agents(self) -> AsyncGenerator[list[_Written]]:
+        async for rows in self._rows("agent"):
+            yield [
+                AgentLine(id=row["id"].id, name=row["name"])
+                for row in rows
+                if self._is_meant(row["id"].id)
+            ]
+
+    async def _events(self) -> AsyncGenerator[list[_Written]]:
+        until, is_before_written = self._head.number, True
+        while self.number < until:
+            rows = await self._store.database.query(
+                "SELECT * FROM raw_event WHERE number > $after AND number <= $until",
+                {"after": self.number, "until": min(until, self.number + _PAGE)},
+            )
+            if not rows:
+                return  # the chain is cut: whoever verifies it will say so
+            rows.sort(key=lambda row: row["number"])
+            lines: list[_Written] = []
+            for row in rows:
+                # What was forgotten since needs the event that says so.
+                if (row.get("erased_by") or 0) > until:
+                    until = self._store.writer.head.number
+                if self._scope is None or self._scope.id in row["agents"]:
+                    previous = None if is_before_written else self.hash
+                    lines.append(_event(row, previous))
+                    is_before_written = True
+                else:
+                    is_before_written = False
+                self.number, self.hash = row["number"], row["hash"]
+            yield lines
+
+    async def _fragments(self) -> AsyncGenerator[list[_Written]]:
+        for start in range(0, self._head.seq, _PAGE):
+            rows = await self._store.database.query(
+                "SELECT * FROM fragment WHERE seq > $after AND seq <= $until",
+                {"after": start, "until": min(self._head.seq, start + _PAGE)},
+            )
+            found = [fragment_of(row) for row in rows if self._is_meant(row["agent"])]
+            found.sort(key=lambda each: each.seq)
+            found = await self._as_they_were(found)
+            vectors = await self._vectors(each.id for each in found)
+            yield [FragmentLine.of(each, vectors.get(each.id)) for each in found]
+
+    async def _as_they_were(self, found: list[Fragment]) -> list[Fragment]:
+        """Have those hold again that were replaced by something that is left out."""
+        successors = {
+            each.replaced_by: each
+            for each in found
+            if each.rev > self._head.rev and each.replaced_by is not None
+        }
+        if not successors:
+            return found
+        ids = [RecordID("fragment", each) for each in successors]
+        rows = await self._store.database.query("SELECT * FROM $ids", {"ids": ids})
+        late = {row["id"].id for row in rows if row and row["seq"] > self._head.seq}
+        return [
+            replace(each, valid_to=None, replaced_by=None) if each.replaced_by in late else each
+            for each in found
+        ]
+
+    async def _vectors(self, ids: Iterable[UUID]) -> dict[UUID, Embedding]:
+        records = [RecordID("embedding", each) for each in ids]
+        if not self._with_embeddings or not records:
+            return {}
+        rows = await self._store.database.query("SELECT * FROM $ids", {"ids": records})
+        found = [row for row in rows if row is not None]
+        return {
+            row["id"].id: Embedding(
+                fragment_id=row["id"].id, model=row["model"], vector=bytes(row["vector"])
+            )
+            for row in found
+        }
+
+    async def _archived(self) -> AsyncGenerator[list[_Written]]:
+        if self._archive is None:
+            return
+        meant = Selection(agent=self._scope.uuid if self._scope is not None else None)
+        async for items in self._archive.select(meant):
+            for some in batched(items, _PAGE, strict=False):
+                yield [
+                    FragmentLine.of(each, vector if self._with_embeddings else None, "archived")
+                    for each, vector in some
+                ]
+
+    async def _entities(self) -> AsyncGenerator[list[_Written]]:
+        async for rows in self._rows("entity"):
+            yield [
+                EntityLine(
+                    agent=row["id"].id[0],
+                    key=row["id"].id[1],
+                    **{name: row[name] for name in ("name", "kind", "mentions", "last_at")},
+                )
+                for row in rows
+                if self._is_meant(row["id"].id[0])
+            ]
+
+    async def _relations(self) -> AsyncGenerator[list[_Written]]:
+        async for rows in self._rows("relation"):
+            yield [
+                RelationLine(
+                    **dict(zip(("agent", "source", "kind", "target"), row["id"].id, strict=True)),
+                    weight=row["weight"],
+                    last_at=row["last_at"],
+                    derived_from=tuple(row["derived_from"]),
+                )
+                for row in rows
+                if self._is_meant(row["id"].id[0])
+            ]
+
+    async def _states(self) -> AsyncGenerator[list[_Written]]:
+        async for rows in self._rows("agent_state"):
+            yield [
+                StateLine(agent=row["id"].id[0], key=row["id"].id[1], value=row["value"])
+                for row in rows
+                if self._scope is None or row["id"].id[0] == self._scope.id
+            ]
+
+    async def _dreams(self) -> AsyncGenerator[list[_Written]]:
+        if self._scope is not None:
+            return  # a digest tells of every agent
+        async for rows in self._rows("dream"):
+            yield [
+                DreamLine(
+                    id=row["id"].id,
+                    started_at=row["started_at"],
+                    finished_at=row.get("finished_at"),
+                    progress=row["progress"],
+                    digest=row.get("digest"),
+                )
+                for row in rows
+                if row["state"] == "done"
+            ]
+
+    async def _rows(self, table: str) -> AsyncGenerator[list[dict[str, Any]]]:
+        ids = await self._store.database.query(f"SELECT VALUE id FROM {table}")  # noqa: S608
+        for some in batched(ids, _PAGE, strict=False):
+            rows = await self._store.database.query("SELECT * FROM $ids", {"ids": list(some)})
+            yield [row for row in rows if row is not None]
+
+    def _is_meant(self, agent: UUID) -> bool:
+        return self._scope is None or agent == self._scope.uuid
+
+
+def _event(row: dict[str, Any], previous: bytes | None) -> EventLine:
+    names = EventLine.model_fields.keys() - {"line", "previous", "id"}
+    values = {name: row[name] for name in names if row.get(name) is not None}
+    for name in ("salt", "body_hash", "hash"):
+        if name in values:
+            values[name] = bytes(values[name])
+    return EventLine.model_construct(id=row["id"].id, previous=previous, **values)

@@ -1,0 +1,35 @@
+"""The keys of the archive in `system.yaml`."""
+
+from pathlib import Path
+
+import pytest
+
+from hairem_core.config import ConfigError, MemoryConfig, load_config
+
+
+def _memory(tmp_path: Path, text: str) -> MemoryConfig:
+    path = tmp_path / "system.yaml"
+    path.write_text(f"memory:\n  {text}\n")
+    return load_config(path, {}).memory
+
+
+def test_the_address_is_kept_out_of_sight(tmp_path: Path) -> None:
+    url = "mysql+aiomysql://hairem:hunter2@nas:3306/hairem"
+    memory = _memory(tmp_path, f"archive_url: {url}")
+    assert memory.archive_url is not None
+    assert memory.archive_url.get_secret_value() == url
+    assert "hunter2" not in f"{memory!r} {memory.model_dump_json()}"
+
+
+@pytest.mark.parametrize("url", ["mysql://hairem:hun@/ter2@nas/db", "sqlite:///x", "nas"])
+def test_another_address_is_refused_without_its_password(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigError, match=r"yaml:2: memory.archive_url: .*aiomysql") as caught:
+        _memory(tmp_path, f"archive_url: '{url}'")
+    assert "ter2" not in str(caught.value)
+
+
+def test_what_vouches_for_the_server(tmp_path: Path) -> None:
+    memory = _memory(tmp_path, "archive_tls_ca: /etc/ssl/nas.pem")
+    assert memory.archive_tls_ca == Path("/etc/ssl/nas.pem")
+    assert _memory(tmp_path, "archive_tls: true").archive_tls
+    assert not MemoryConfig().archive_tls

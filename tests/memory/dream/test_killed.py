@@ -1,0 +1,50 @@
+"""Killed at any moment and started again, a dream ends as if nothing had happened."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from hairem_core.memory.store import MemoryStore
+from tests.memory.dream.scene import Archive, Clock, Embedder, furnish
+
+_ROUNDS = 50
+
+
+@pytest.mark.timeout(600)
+async def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    template = tmp_path / "template"
+    store = await MemoryStore.open(
+        f"surrealkv://{template / 'memory'}", clock=Clock(), embedder=Embedder()
+    )
+    archive = await Archive.open(store, template / "archive.sqlite3")
+    await furnish(store)
+    await archive.close()
+    await store.close()
+
+    program = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.memory.dream.killed",
+        str(template),
+        str(tmp_path / "rounds"),
+        "20260601",
+        str(_ROUNDS),
+        cwd=Path(__file__).parents[3],
+        stdout=asyncio.subprocess.PIPE,
+    )
+    told, _ = await program.communicate()
+    assert program.returncode == 0
+    whole, *rounds = [json.loads(line) for line in told.decode().splitlines()]
+
+    assert len(rounds) == _ROUNDS
+    assert all(each["killed"] for each in rounds)
+    assert len({each["at"] for each in rounds}) > _ROUNDS / 2
+    for each in rounds:
+        where = f"killed at moment {each['at']} of {whole['moments']}"
+        assert each["store"] == whole["store"], where
+        assert each["archive"] == whole["archive"], where
+        assert each["told"] == whole["told"], where
+        assert each["dreams"] == 1, where
