@@ -83,8 +83,8 @@ _WORDS = {
     },
 }
 _SYLLABLES = (
-    "ba be bo da di do fa fe ga go ka ki la le li lo ma mi mo na ne no ra re ri ro sa so ta to va vi"
-).split()
+    "ba be bo da di do fa fe ga go ka ki la le li lo ma mi mo na ne no ra re ri ro sa so ta to va"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,4 +205,4 @@ def _name(choose: random.Random) -> str:
     """Return a name: a few that everyone knows, and many that were said once or twice."""
     rank = int(choose.paretovariate(0.7))
     inner = random.Random(rank % 50_000)
-    return "".join(inner.choices(_SYLLABLES, k=3)).capitalize()
+    return "".join(inner.choices(_SYLLABLES.split(), k=3)).capitalize()

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._house import AGENTS, WordVectors, agent_of, message, said
+from hairem_core.memory.embedding import Embedder
 from hairem_core.memory.store import MemoryStore
 
 _AT_ONCE = 64
 _MORE = 1_000_000
 
 
-async def opened(folder: Path, embedder: WordVectors, **options: Any) -> MemoryStore:
+async def opened(folder: Path, embedder: Embedder, **options: Any) -> MemoryStore:
     """Return the store in a folder, the index beside it."""
     return await MemoryStore.open(
         f"surrealkv://{folder / 'memory'}",

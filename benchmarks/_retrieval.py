@@ -57,8 +57,10 @@ def best(scores: Floats, count: int) -> list[int]:
 
 def equal_fusion(*scores: Floats) -> Floats:
     """Return the sum of scores, each divided by its best."""
-    return np.sum([np.maximum(each, 0) / (each.max() if each.max() > 0 else 1) for each in scores],
-                  axis=0)  # fmt: skip
+    total: Floats = np.zeros(len(scores[0]))
+    for each in scores:
+        total = total + np.maximum(each, 0) / (each.max() if each.max() > 0 else 1)
+    return total
 
 
 def windows(texts: Sequence[str], groups: Sequence[object]) -> list[str]:

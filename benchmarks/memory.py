@@ -33,8 +33,10 @@ from benchmarks._house import (
 from benchmarks._memory_child import opened
 from benchmarks._report import machine, percentile, publish_report, ratio
 from hairem_core.cli.places import code_root
+from hairem_core.config import DreamConfig
 from hairem_core.errors import HairemError
 from hairem_core.memory.arrays import Ints
+from hairem_core.memory.dream.dreamer import Dreamer
 from hairem_core.memory.embedding import as_vector
 from hairem_core.memory.fragment import Embedding, Fragment
 from hairem_core.memory.recall.ranking import Question
@@ -134,6 +136,7 @@ async def _ours(house: _House, folder: Path) -> dict[str, float]:
         await store.close()
     figures |= _on_disk(many, house.size)
     figures |= await _starts(house, many)
+    figures |= await _dream(house, many)
     store = await opened(alone, house.embedder, clock=house.clock)
     try:
         figures |= await _import(house, store)
@@ -269,6 +272,18 @@ async def _starts(house: _House, folder: Path) -> dict[str, float]:
         "resident_mb": as_it_is["resident_mb"],
         "resident_growth_mb": as_it_is["resident_mb"] - as_it_is["resident_before_mb"],
     }
+
+
+async def _dream(house: _House, folder: Path) -> dict[str, float]:
+    """Dream over everything once, without a model and without an archive."""
+    store = await opened(folder, house.embedder, clock=house.clock)
+    try:
+        dreamer = Dreamer(store=store, config=DreamConfig(synthesis_calls=0))
+        started = time.perf_counter()
+        await dreamer.dream()
+        return {"dream_seconds": time.perf_counter() - started}
+    finally:
+        await store.close()
 
 
 async def _child(*arguments: str | Path) -> dict[str, Any]:

@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import numpy as np
-
+from benchmarks._embedding import TimedEmbedder, add_options, through_gateway, vectors_of
 from benchmarks._locomo import Asked, Conversation, Turn, read
 from benchmarks._report import machine, percentile, publish_report, ratio
 from benchmarks._retrieval import (
@@ -36,22 +35,16 @@ from benchmarks._retrieval import (
     figures,
     windows,
 )
-from hairem_core.config import EmbeddingConfig, LlmConfig
 from hairem_core.errors import HairemError
-from hairem_core.llm.gateway import ModelGateway
-from hairem_core.memory.arrays import Floats, Vectors
-from hairem_core.memory.embedding import Embedder, as_vector
+from hairem_core.memory.arrays import Floats
+from hairem_core.memory.interpret.interpreter import Interpreter
 from hairem_core.memory.store import MemoryStore
 from hairem_core.sdk.message import Message, MessageType, Topic, now
 from hairem_core.sdk.utterance import Utterance
 
-_MODEL = "openai/all-minilm-l6-v2"
 _LIMIT = 10
 _AT_ONCE = 64
 """Messages on their way into the store."""
-_EMBED_SECONDS = 600.0
-_KEY = "no-key"
-"""Servers on one's own machine want none; the client wants one."""
 
 
 def main(arguments: list[str]) -> None:
@@ -70,59 +63,29 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         description="Evidence found by recall, beside cosine, BM25, and an equal fusion of both.",
     )
     parser.add_argument("--data", type=Path, required=True, help="a file of LoCoMo's format")
-    parser.add_argument("--embedding-base", metavar="URL",
-                        help="OpenAI-compatible server, ending in /v1; without, words alone count")  # fmt: skip
-    parser.add_argument("--embedding-model", default=_MODEL, help="as LiteLLM names it")
+    add_options(parser, "words alone count")
     parser.add_argument("--captions", action="store_true", help="what pictures show is said too")
     parser.add_argument("--separate", action="store_true",
                         help="a store for each conversation, rather than one for all")  # fmt: skip
+    parser.add_argument(
+        "--facts", action="store_true", help="what is learned by rule is held too, as in a house"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser.parse_args(arguments)
 
 
 async def _run(options: argparse.Namespace) -> dict[str, Any]:
     conversations = read(options.data, captions=options.captions)
-    embedder = _Timed(_embedder(options)) if options.embedding_base else None
+    embedder = through_gateway(options) if options.embedding_base else None
     stores = [[each] for each in conversations] if options.separate else [conversations]
     told = _Told()
     for each in stores:
-        await _measure(each, embedder, told)
+        await _measure(each, embedder, told, with_facts=options.facts)
     sides: dict[str, list[Answer]] = {}
     for conversation in conversations:
         for name, answers in (await _peers(conversation, embedder)).items():
             sides.setdefault(name, []).extend(answers)
     return _report(options, conversations, told, sides)
-
-
-def _embedder(options: argparse.Namespace) -> Embedder:
-    config = EmbeddingConfig(
-        model=options.embedding_model, api_base=options.embedding_base, api_key=_KEY, batch=64
-    )
-    return ModelGateway(LlmConfig(embedding=config)).embedder
-
-
-class _Timed:
-    """An embedder, and the seconds that it took."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
-        self.seconds = 0.0
-
-    @property
-    def model(self) -> str | None:
-        return self._embedder.model
-
-    async def embed(self, texts: Sequence[str], *, timeout: float) -> list[bytes]:
-        started = time.perf_counter()
-        try:
-            return await self._embedder.embed(texts, timeout=timeout)
-        finally:
-            self.seconds += time.perf_counter() - started
-
-    async def vectors(self, texts: Sequence[str]) -> Vectors:
-        """Return vectors of length 1; shape (texts, dimensions)."""
-        packed = await self.embed(texts, timeout=_EMBED_SECONDS)
-        return np.array([as_vector(each) for each in packed], np.float32)
 
 
 # --- ours -------------------------------------------------------------------------------------
@@ -152,7 +115,11 @@ class _Clock:
 
 
 async def _measure(
-    conversations: Sequence[Conversation], embedder: _Timed | None, told: _Told
+    conversations: Sequence[Conversation],
+    embedder: TimedEmbedder | None,
+    told: _Told,
+    *,
+    with_facts: bool,
 ) -> None:
     """Record the conversations in one new store, and ask all their questions of it."""
     async with AsyncExitStack() as stack:
@@ -168,6 +135,8 @@ async def _measure(
         started = time.perf_counter()
         events = [await _record(store, each, clock) for each in conversations]
         told.record_seconds += time.perf_counter() - started
+        if with_facts:
+            await _learn(store, clock)
         await _ready(store, embedder)
         told.embed_seconds += time.perf_counter() - started
         for conversation, places in zip(conversations, events, strict=True):
@@ -218,7 +187,21 @@ def _slug(name: str) -> str:
     return f"{plain or 'x'}-{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}"
 
 
-async def _ready(store: MemoryStore, embedder: _Timed | None) -> None:
+async def _learn(store: MemoryStore, clock: _Clock) -> None:
+    """Make facts of what was said, by rule."""
+    interpreter = Interpreter(
+        store.database,
+        store.writer,
+        store.events,
+        store.fragments,
+        store.names.identify,
+        clock=clock,
+    )
+    await interpreter.settle()
+    await interpreter.stop()
+
+
+async def _ready(store: MemoryStore, embedder: TimedEmbedder | None) -> None:
     """Wait until all that was recorded can be found. Raises HairemError if it cannot."""
     await store.index.flush()
     if embedder is None:
@@ -240,7 +223,7 @@ async def _ask(
     conversation: Conversation,
     question: Asked,
     places: dict[UUID, int],
-    embedder: _Timed | None,
+    embedder: TimedEmbedder | None,
 ) -> Answer:
     model_before = embedder.seconds if embedder else 0.0
     started = time.perf_counter()
@@ -266,14 +249,16 @@ _CONFIGURATIONS = {
 }
 
 
-async def _peers(conversation: Conversation, embedder: _Timed | None) -> dict[str, list[Answer]]:
+async def _peers(
+    conversation: Conversation, embedder: TimedEmbedder | None
+) -> dict[str, list[Answer]]:
     texts = [f"{each.speaker}: {each.text}" for each in conversation.turns]
     wide = windows(texts, [each.session for each in conversation.turns])
     words, wide_words = Bm25(texts), Bm25(wide)
     vectors = wide_vectors = asked = None
     if embedder is not None:
-        vectors, wide_vectors = await embedder.vectors(texts), await embedder.vectors(wide)
-        asked = await embedder.vectors([each.text for each in conversation.questions])
+        vectors, wide_vectors = await vectors_of(embedder, texts), await vectors_of(embedder, wide)
+        asked = await vectors_of(embedder, [each.text for each in conversation.questions])
     found: dict[str, list[Answer]] = {}
 
     def add(name: str, question: Asked, scores: Floats, started: float) -> None:
@@ -328,7 +313,7 @@ def _report(
         "recall_at_10_by_conversation": told.by_conversation,
         "configuration": _configuration(options),
     }
-    peers = {
+    peers: dict[str, dict[str, Any]] = {
         name: {
             **figures(answers),
             "categories": by_category(answers),
@@ -348,6 +333,7 @@ def _report(
             "evidence_left_out": sum(each.lost_evidence for each in conversations),
             "limit": _LIMIT,
             "captions": options.captions,
+            "facts": options.facts,
             "stores": "one for each conversation" if options.separate else "one, an agent each",
             "recall": "hybrid" if options.embedding_base else "lexical: no --embedding-base",
             "embedding_model": options.embedding_model if options.embedding_base else None,

@@ -30,7 +30,8 @@ class Dreams:
     @property
     def is_under_way(self) -> bool:
         """Whether a dream is being dreamt."""
-        return self._dreamer.status()["state"] == "dreaming"
+        is_dreaming: bool = self._dreamer.status()["state"] == "dreaming"
+        return is_dreaming
 
     def start(self) -> bool:
         """Dream, or join the dream that is under way; return whether there was one."""

@@ -1,21 +1,27 @@
 """`/api/memory`: what a house remembers, for its owner. The format is in `docs/memory.md`."""
 
-from collections.abc import Callable, Coroutine
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import fields
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
 
 from hairem_core.api import errors
 from hairem_core.api.dreams import Dreams
+from hairem_core.api.memory_files import Upload, streamed
 from hairem_core.api.memory_models import (
     DreamAnswer,
     DreamStarted,
     EntityShown,
+    ExportQuery,
     ForgetAnswer,
     ForgetOrder,
     FragmentFound,
@@ -23,6 +29,7 @@ from hairem_core.api.memory_models import (
     GraphAnswer,
     GraphQuery,
     HistoryAnswer,
+    ImportAnswer,
     RelationShown,
     SearchAnswer,
     SearchQuery,
@@ -35,12 +42,16 @@ from hairem_core.memory.archive.store import Anchor
 from hairem_core.memory.chain import Break
 from hairem_core.memory.cold import merged
 from hairem_core.memory.decay import half_life, strength
-from hairem_core.memory.errors import UnknownFragment
+from hairem_core.memory.errors import MemoryRefused, UnknownFragment
 from hairem_core.memory.fragment import KINDS, Fragment
 from hairem_core.memory.graph import read_graph
+from hairem_core.memory.portable.exporter import export
+from hairem_core.memory.portable.importer import import_
 from hairem_core.memory.recall.columns import FOREVER
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.service import MemoryService
+
+_LOGGER = logging.getLogger(__name__)
 
 type IsKnown = Callable[[Request], bool]
 type Item = tuple[Fragment, bool]
@@ -48,6 +59,12 @@ type Item = tuple[Fragment, bool]
 
 OWNER = Scope(agent=None, with_shared=True)
 _SHOWN = [each.name for each in fields(Fragment) if each.name not in ("agent", "seq", "rev")]
+
+
+class ImportUnderWay(HairemError):
+    """One import at a time."""
+
+    code = "import_under_way"
 
 
 class UnknownAgent(HairemError):
@@ -97,6 +114,14 @@ def memory_router(service: MemoryService, dreams: Dreams, is_known: IsKnown) -> 
     async def get_dream() -> DreamAnswer:
         return dreams.describe()
 
+    @router.get("/export")
+    async def export_memory(query: Annotated[ExportQuery, Query()]) -> StreamingResponse:
+        return await streamed(views.export(query))
+
+    @router.post("/import")
+    async def import_memory(request: Request) -> ImportAnswer:
+        return await views.import_(Upload(request))
+
     return router
 
 
@@ -106,16 +131,17 @@ class MemoryViews:
     def __init__(self, service: MemoryService, language: Language) -> None:
         self._service = service
         self._language = language
+        self._importing = asyncio.Lock()
         self._store = service.store
 
     async def stats(self) -> StatsAnswer:
         """Return figures by part. Raises MemoryUnavailable."""
         memory = await self._store.statistics()
         try:
-            archive = {"status": "up", **await self._service.archive.statistics()}
+            archive: dict[str, Any] = {"status": "up", **await self._service.archive.statistics()}
         except HairemError as err:
             archive = {"status": "down", "error": str(err)}
-        agents = {}
+        agents: dict[str, dict[str, int]] = {}
         for agent, columns in self._store.index.columns().items():
             live = columns.live[: columns.size]
             kinds = {
@@ -230,6 +256,29 @@ class MemoryViews:
         receipt = await self._service.forgetter.forget(selector)
         return ForgetAnswer(receipt=receipt, text=receipt.words(self._language))
 
+    def export(self, query: ExportQuery) -> AsyncGenerator[bytes]:
+        """Return an export, piece by piece. Raises UnknownAgent, and what `export` does."""
+        self._scope(query.agent)
+        return export(self._store, archive=self._service.archive, agent=query.agent)
+
+    async def import_(self, upload: Upload) -> ImportAnswer:
+        """Take an export in.
+
+        Raises InvalidFormat, ImportUnderWay, MemoryUnavailable, ArchiveUnavailable.
+        """
+        try:
+            if self._importing.locked():
+                raise ImportUnderWay("another import is under way", hint="Wait for its end.")
+            async with self._importing:
+                report = await import_(self._store, upload, archive=self._service.archive)
+        except MemoryRefused as err:
+            await upload.skip()
+            raise errors.InvalidFormat(err.what, where=err.where, hint=err.hint) from err
+        except HairemError:
+            await upload.skip()
+            raise
+        return ImportAnswer.of(report)
+
     async def _differs(self, anchor: Anchor, last: int) -> str | None:
         """Return in what the chain is not the one that the archive knows."""
         if anchor.number > last:
@@ -313,6 +362,9 @@ def _guarded(is_known: IsKnown) -> type[APIRoute]:
                     return errors.unreadable(err)
                 except HairemError as err:
                     return errors.told(err)
+                except ClientDisconnect:
+                    _LOGGER.info("A client left in the middle of %s", request.url.path)
+                    return Response(status_code=400)
 
             return guarded
 

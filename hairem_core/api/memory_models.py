@@ -1,14 +1,18 @@
 """What goes over `/api/memory`, as `docs/memory.md` describes it."""
 
+from dataclasses import fields
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from hairem_core.memory.chain import Break
 from hairem_core.memory.dream.digest import Digest
 from hairem_core.memory.forget.report import Plan, Receipt
 from hairem_core.memory.forget.selector import Selector
 from hairem_core.memory.fragment import Kind, RelationKind, Visibility
+from hairem_core.memory.portable.reader import Problem
+from hairem_core.memory.portable.report import ImportReport, Tally
 from hairem_core.sdk.message import Timestamp
 from hairem_core.sdk.recollection import Why
 
@@ -54,6 +58,41 @@ class GraphQuery(_Model):
     agent: AgentName | None = None
     about: str | None = Field(default=None, min_length=1, max_length=256)
     limit: int = Field(default=100, ge=1, le=MOST_NODES)
+
+
+class ExportQuery(_Model):
+    """What is exported."""
+
+    agent: AgentName | None = None
+    """Id of the agent whose memory it is; None: everything."""
+
+
+class ImportAnswer(_Model):
+    """What came of an import."""
+
+    lines: int
+    added: int
+    """How much was not here before."""
+    whole: bool
+    """Whether everything in the file could be read and taken in."""
+    tallies: dict[str, Tally]
+    """By kind of line."""
+    chain: Literal["none", "kept", "appended"]
+    """What became of the events: all have the places that they had, or they are at the end of the
+    chain that was here.
+    """
+    chain_break: Break | None
+    """Where the chain does not hold after it."""
+    notes: list[str]
+    problems: list[Problem]
+    """The first of them."""
+    problem_count: int
+
+    @classmethod
+    def of(cls, report: ImportReport) -> Self:
+        """Return a report as it is told."""
+        values = {field.name: getattr(report, field.name) for field in fields(report)}
+        return cls(**values, added=report.added, whole=report.is_whole)
 
 
 class FragmentShown(_Model):

@@ -34,7 +34,7 @@ WORDS = {
         "home.read": "lire l'état de votre maison",
         "home.act": "actionner et changer dans votre maison tout ce qui est exposé aux assistants",
         "home.act only": "actionner et changer dans votre maison : {only}",
-        "memory.shared": "se rappeler ce que les autres agents partagent, et partager ce qu'il retient",
+        "memory.shared": "se rappeler ce que d'autres agents partagent, partager ce qu'il retient",
         "network": "accéder à votre réseau et à Internet",
         "network only": "accéder à votre réseau et à Internet, sur les ports TCP {only}",
         "processes": "lancer ses propres programmes",

@@ -204,6 +204,73 @@ def forget(
     raise typer.Exit(1 if found["receipt"]["unfinished"] else 0)
 
 
+@app.command("export")
+def export_memory(
+    target: Annotated[
+        str, typer.Argument(metavar="[FILE]", help="`-` is standard output, .gz compresses.")
+    ] = "-",
+    agent: AgentOption = None,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write everything that is remembered, or what one agent holds, to a file of lines."""
+    from hairem_core.cli.memory_files import opened_to_write
+
+    with opened_to_write(target) as sink:
+
+        async def receive(memory: MemoryClient) -> None:
+            async for piece in memory.pieces("/api/memory/export", agent=agent):
+                sink.write(piece)
+
+        _run(data, config, receive)
+    counts = sink.counts
+    told = ", ".join(f"{count:,} of {kind}" for kind, count in counts.items() if kind != "header")
+    where = "" if target == "-" else f" to {target}"
+    # The last line counts the others.
+    typer.echo(
+        f"Wrote {sum(counts.values()) + 1:,} lines{where}: {told or 'nothing yet'}.", err=True
+    )
+
+
+@app.command("import")
+def import_memory(
+    source: Annotated[
+        str, typer.Argument(metavar="FILE", help="What `export` wrote; `-` is standard input.")
+    ],
+    data: DataOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take in what an export holds and is not here yet. It can be run again at any time."""
+    from hairem_core.cli.memory_files import opened_to_read
+
+    with opened_to_read(source) as file:
+        found: dict[str, Any] = _run(
+            data, config, lambda memory: memory.send("/api/memory/import", file), make=True
+        )
+    if as_json:
+        _print_json(found)
+    else:
+        _print_report(found)
+    raise typer.Exit(0 if found["whole"] else 1)
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    rows = [(kind, *tally.values()) for kind, tally in report["tallies"].items()]
+    headers = ("of", "added", "known", "left out", "refused")
+    tables.grid(headers, [row for row in rows if any(row[1:])], tables.console())
+    print(f"\nRead {report['lines']:,} lines, added {report['added']:,}.")
+    if broken := report["chain_break"]:
+        print(f"The chain is broken: event {broken['number']} {broken['what']}.")
+    for note in report["notes"]:
+        print(tables.line(note))
+    for each in report["problems"]:
+        where = f"line {each['line']:,}" if each["line"] else "the file"
+        print(tables.line(f"{where}: {each['what']}. {each['hint']}"))
+    if (more := report["problem_count"] - len(report["problems"])) > 0:
+        print(f"and {more:,} more problems")
+
+
 def _print_plan(plan: dict[str, Any]) -> None:
     out = tables.console()
     rows = [(place, count) for place, count in plan["counts"].items() if count]

@@ -14,6 +14,7 @@ from hairem_core.errors import HairemError
 
 _TIMEOUT = httpx.Timeout(None, connect=5.0)
 """Verifying a chain, or forgetting someone, takes as long as it takes."""
+_TAIL = 65_536
 _WRONG_INPUT = frozenset({"invalid_format", "unknown_agent", "unknown_fragment"})
 
 
@@ -54,13 +55,17 @@ class MemoryClient:
 
     async def pieces(self, path: str, **params: Any) -> AsyncIterator[bytes]:
         """Yield an answer as it comes."""
-        with _told():
+        tail = b""
+        try:
             async with self._http.stream("GET", path, params=_given(params)) as response:
                 if response.is_error:
                     await response.aread()
                     raise _refusal(response)
                 async for piece in response.aiter_raw():
+                    tail = (tail + piece)[-_TAIL:]
                     yield piece
+        except httpx.TransportError as err:
+            raise _why_broken_off(tail) from err
 
     async def _ask(self, method: str, path: str, **request: Any) -> Any:
         with _told():
@@ -76,8 +81,8 @@ async def open_memory(
 ) -> AsyncIterator[MemoryClient]:
     """Yield a client of the H-Core that runs on the data folder, else of its memory itself.
 
-    `make` lets a memory begin where there is none; `why_core` says why H-Core must run. Raises NotRunning, DataFolderError,
-    MemoryUnavailable, ConfigError.
+    `make` lets a memory begin where there is none; `why_core` says why H-Core must run. Raises
+    NotRunning, DataFolderError, MemoryUnavailable, ConfigError.
     """
     try:
         address, token = places.core_address(), places.command_token()
@@ -133,7 +138,7 @@ async def _answers(http: httpx.AsyncClient) -> bool:
         return False
     except httpx.TransportError as err:
         raise NotRunning(
-            f"H-Core does not answer: {err or type(err).__name__}",
+            f"H-Core does not answer: {str(err) or type(err).__name__}",
             where=str(http.base_url.netloc, "ascii"),
             hint="Look whether `hairem up` still runs; `hairem doctor` says more.",
         ) from err
@@ -146,11 +151,23 @@ def _told() -> Iterator[None]:
     try:
         yield
     except httpx.TransportError as err:
-        raise BrokenOff(
-            "H-Core went away before it had answered",
-            hint="What was asked for may be done in part. Look whether `hairem up` still runs, and "
-            "try again.",
-        ) from err
+        raise _gone() from err
+
+
+def _why_broken_off(tail: bytes) -> BrokenOff:
+    """Return why an answer ended before its end: H-Core says so in the last line, if it can."""
+    try:
+        what = str(json.loads(tail.splitlines()[-1])["error"]["message"])
+    except ValueError, KeyError, TypeError, IndexError:
+        return _gone()
+    return BrokenOff(f"H-Core broke off: {what}")
+
+
+def _gone() -> BrokenOff:
+    return BrokenOff(
+        "H-Core went away before it had answered",
+        hint="Look whether `hairem up` still runs, and try again.",
+    )
 
 
 def _refusal(response: httpx.Response) -> MemoryRefusal:

@@ -102,7 +102,7 @@ class EpisodeMaker:
         sayings.move_to_end(row["content"])
         if len(sayings) > _KEPT_SAYINGS:
             sayings.popitem(last=False)
-        return first != row["id"]
+        return bool(first != row["id"])
 
 
 def _telling(text: str) -> frozenset[str]:

@@ -15,8 +15,10 @@ from hairem_core.memory.rows import to_row
 from hairem_core.memory.writer import Change, Head, Writer
 from hairem_core.sdk.message import Message, MessageType
 
-PAGE = 1_000
-"""Events read at once: decoding more would hold up the event loop noticeably."""
+PAGE = 500
+"""Events read at once. Of a range over a unique index that begins with `>`, the embedded engine
+loses the 501st row: not with `>=`.
+"""
 
 type Episodes = Callable[[dict[str, Any]], list[Fragment]]
 """What agents hold of an event at once, given its row."""
@@ -106,8 +108,8 @@ class EventLog:
         """Yield all events behind a number, in order, in pages; `id` is the `msg_id`."""
         while True:
             rows = await self._database.query(
-                "SELECT * FROM raw_event WHERE number > $after AND number <= $until",
-                {"after": after, "until": after + PAGE},
+                "SELECT * FROM raw_event WHERE number >= $first AND number <= $last",
+                {"first": after + 1, "last": after + PAGE},
             )
             if rows:
                 rows.sort(key=lambda row: row["number"])
@@ -116,7 +118,7 @@ class EventLog:
                 continue
             # The end, unless somebody made a gap.
             behind = await self._database.query(
-                "SELECT VALUE number FROM raw_event WHERE number > $after", {"after": after}
+                "SELECT VALUE number FROM raw_event WHERE number >= $first", {"first": after + 1}
             )
             if not behind:
                 return

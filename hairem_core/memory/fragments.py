@@ -8,13 +8,17 @@ from uuid import UUID
 
 from surrealdb import RecordID
 
-from hairem_core.memory.database import Database
+from hairem_core.memory.database import Database, Statement
 from hairem_core.memory.errors import MemoryRefused, UnknownFragment
 from hairem_core.memory.fragment import Fragment, fragment_id
+from hairem_core.memory.interpret.text import sentences
+from hairem_core.memory.language import words_of
 from hairem_core.memory.rows import fragment_of
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.writer import Change, Head, Writer
 
+_LEAST_SENTENCE = 4
+"""Words of a sentence that says something: "No, not any more." does not."""
 MOST_FACTS = 16
 """Facts that are made of one event, at most."""
 
@@ -119,7 +123,7 @@ class FragmentStore:
 
     async def superseding(self, new: Fragment, old: Fragment) -> tuple[Fragment, list[Fragment]]:
         """Return `new` in the place of `old`, and what ceases to hold with that: `old`, and the
-        episode that it came from when nothing that was said there holds any more.
+        episode that it came from when nothing else was said there, or nothing that still holds.
 
         Raises MemoryRefused: another agent's, itself, replaced already, or newer than `new`.
         """
@@ -130,7 +134,8 @@ class FragmentStore:
             facts = [each for each in siblings if each.kind == "fact" and each.id != old.id]
             episodes = [each for each in siblings if each.kind == "episode" and each.is_valid]
             if not any(each.is_valid for each in facts):
-                closed += [each.closed(new.valid_from, None) for each in episodes]
+                gone = [each for each in episodes if not says_more(each, [old, *facts])]
+                closed += [each.closed(new.valid_from, None) for each in gone]
         return replace(new, replaces_id=old.id), closed
 
     @staticmethod
@@ -164,12 +169,35 @@ class FragmentStore:
 
         async def build(head: Head) -> Change:
             found = await self.fetch(list(uses), Scope(agent=None))
-            return Change(changed=[each.used(uses[each.id]) for each in found.values()])
+            change = Change(changed=[each.used(uses[each.id]) for each in found.values()])
+            if found:
+                change.statements.append(_strengthened(list(found), max(uses.values())))
+            return change
 
         await self._writer.commit(build)
 
     async def _one(self, wanted: UUID, scope: Scope) -> Fragment | None:
         return (await self.fetch([wanted], scope)).get(wanted)
+
+
+def _strengthened(ids: list[UUID], at: datetime) -> Statement:
+    """Return what makes relations stronger that fragments say, as these were of use."""
+    return Statement(
+        text="UPDATE relation SET weight += 1.0, last_at = $at "
+        "WHERE derived_from CONTAINSANY $ids RETURN NONE",
+        variables={"ids": ids, "at": at},
+    )
+
+
+def says_more(episode: Fragment, facts: Iterable[Fragment]) -> bool:
+    """Return whether an episode has a sentence that has nothing to do with any of its facts."""
+    said = sentences(episode.content)
+    if len(said) < 2:
+        return False
+    told = frozenset[str]().union(*(words_of(each.content) for each in facts))
+    return any(
+        len(each.split()) >= _LEAST_SENTENCE and told.isdisjoint(words_of(each)) for each in said
+    )
 
 
 def fact_part(number: int) -> str:

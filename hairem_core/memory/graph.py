@@ -29,7 +29,8 @@ async def read_graph(
     `agent` None: of every agent. `keys`: only these entities, what is related to them, and those
     relations; None: all. Raises MemoryUnavailable.
     """
-    conditions, variables = ["true"], {"limit": limit}
+    conditions = ["true"]
+    variables: dict[str, Any] = {"limit": limit}
     if agent is not None:
         conditions.append("record::id(id)[0] = $agent")
         variables["agent"] = agent

@@ -23,6 +23,7 @@ from hairem_core.memory.folder import COPY, beside
 from hairem_core.memory.writer import Change, Head, Writer
 
 _PAGE = 500
+"""No more: the embedded engine loses the 501st row of a range over a unique index."""
 _ROUNDS = 20
 """Times that what was written meanwhile is copied before writers are held up for the rest."""
 _FEW = 200

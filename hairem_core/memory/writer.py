@@ -18,6 +18,7 @@ from hairem_core.memory.errors import (
 )
 from hairem_core.memory.fragment import Embedding, Entity, Fragment, Relation
 from hairem_core.memory.rows import fragment_row
+from hairem_core.memory.torn import mend
 
 _HEAD = RecordID("head", "current")
 _TAKEN_OVER = "taken over by another process"
@@ -109,6 +110,7 @@ class Writer:
             variables={"token": token, "fresh": uuid.uuid4().hex},
         )
         await database.transact([taken])
+        await mend(database)
         row = await database.query("SELECT * FROM ONLY head:current")
         return cls(database, await read_head(database), token=token, store_id=row["store"])
 

@@ -1,5 +1,6 @@
 """What a dream did, as data. In words: see `words.py`."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -118,15 +119,21 @@ class Digest(_Part):
         if failure not in self.failures:
             self.keep(self.failures, failure)
 
-    def without(self, ids: set[UUID]) -> Digest:
-        """Return it without the words of fragments that were forgotten."""
+    def without(self, ids: set[UUID], mentions: Callable[[str], bool]) -> Digest:
+        """Return it without the words of fragments that were forgotten, or that mention it."""
+
+        def stays(entry: Learned | Contradicted | Synthesised | Failure) -> bool:
+            values = entry.model_dump().values()
+            return not any(
+                each in ids if isinstance(each, UUID) else mentions(str(each)) for each in values
+            )
+
         return self.model_copy(
             update={
-                "learned": [each for each in self.learned if each.fragment_id not in ids],
-                "contradicted": [
-                    each for each in self.contradicted if not {each.old_id, each.new_id} & ids
-                ],
-                "synthesised": [each for each in self.synthesised if each.fragment_id not in ids],
+                "learned": [each for each in self.learned if stays(each)],
+                "contradicted": [each for each in self.contradicted if stays(each)],
+                "synthesised": [each for each in self.synthesised if stays(each)],
+                "failures": [each for each in self.failures if stays(each)],
             }
         )
 

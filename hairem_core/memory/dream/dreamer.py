@@ -6,10 +6,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from hairem_core.config import DreamConfig, Language
 from hairem_core.errors import HairemError
+from hairem_core.memory.database import Statement
 from hairem_core.memory.database import Statement
 from hairem_core.memory.dream import upkeep
 from hairem_core.memory.dream.digest import Digest
@@ -187,12 +189,16 @@ class Dreamer:
         """
         return await (await self._load()).forgotten(ids)
 
-    @property
-    def journal(self) -> Journal:
-        """All dreams' rows. Raises RuntimeError before `start`."""
-        if self._journal is None:
-            raise RuntimeError("the dreamer was not started")
-        return self._journal
+    async def forgotten(
+        self, ids: set[UUID], mentions: Callable[[str], bool] = lambda _: False
+    ) -> list[Statement]:
+        """Return statements that take what was forgotten out of what dreams say they did.
+
+        `ids` are those of fragments; `mentions` tells whether a text speaks of it. They belong into
+        a commit: call it in the builder of that one. Raises MemoryUnavailable.
+        """
+        journal = await self._load()
+        return journal.forgotten(ids, mentions)
 
     async def _load(self) -> Journal:
         async with self._loading:
@@ -309,7 +315,7 @@ class Dreamer:
             kind, seconds = None, 60.0
             try:
                 covered = await self._covered()
-                unfinished = self.journal.unfinished() is not None
+                unfinished = (await self._load()).unfinished() is not None
                 kind, seconds = self._watch.decide(now, covered=covered, is_unfinished=unfinished)
                 if kind is not None:
                     await self.dream(kind)

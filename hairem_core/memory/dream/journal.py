@@ -1,17 +1,20 @@
 """Where dreams stand: one row each, written in the same commits as what they do."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Literal, Self
 from uuid import UUID, uuid7
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from surrealdb import RecordID
 
 from hairem_core.memory.database import Database, Statement
 from hairem_core.memory.dream.digest import Digest
 from hairem_core.memory.dream.parts import Reason, Step
 from hairem_core.memory.writer import Change, Head, Writer
+
+_LOGGER = logging.getLogger(__name__)
 
 KEPT = 60
 """Dreams whose rows are kept."""
@@ -73,15 +76,22 @@ class Journal:
         self._writer = writer
         self._dreams: list[Dream] = []
         """Oldest first."""
+        self._unreadable: list[RecordID] = []
 
     @classmethod
     async def load(cls, database: Database, writer: Writer) -> Self:
         """Return what is stored. Raises MemoryUnavailable."""
         self = cls(database, writer)
         rows = await database.query("SELECT * FROM dream")
-        self._dreams = [
-            Dream(Progress.model_validate_json(row["progress"]), row["state"]) for row in rows
-        ]
+        for row in rows:
+            try:
+                progress = Progress.model_validate_json(row["progress"])
+            except ValidationError:
+                # Emptied by a forgetting, or of another version: nothing to go on with.
+                _LOGGER.warning("What the dream of %s did cannot be read", row["started_at"])
+                self._unreadable.append(row["id"])
+            else:
+                self._dreams.append(Dream(progress, row["state"]))
         self._dreams.sort(key=lambda each: each.progress.number)
         return self
 
@@ -139,15 +149,16 @@ class Journal:
         if finished_at is not None:
             dream.state = "done"
             self._dreams = self._dreams[-KEPT:]
+            self._unreadable = []
 
-    async def forgotten(self, ids: set[UUID]) -> list[Statement]:
-        """Return statements that take the words of forgotten fragments out of all digests.
+    def forgotten(self, ids: set[UUID], mentions: Callable[[str], bool]) -> list[Statement]:
+        """Return statements that take what was forgotten out of all digests.
 
         They belong into the commit that forgets. What is kept in memory forgets at once.
         """
         changed = []
         for dream in self._dreams:
-            less = dream.progress.digest.without(ids)
+            less = dream.progress.digest.without(ids, mentions)
             if less != dream.progress.digest:
                 dream.progress = dream.progress.model_copy(update={"digest": less})
                 changed.append(_row(dream.progress, dream.state))
@@ -155,6 +166,7 @@ class Journal:
 
     def _trimmed(self) -> list[Statement]:
         old = [RecordID("dream", each.id) for each in self._dreams[:-KEPT]]
+        old += self._unreadable
         return [Statement(text="DELETE $ids RETURN NONE", variables={"ids": old})] if old else []
 
 

@@ -61,13 +61,17 @@ async def _read(run: Run, part: Part) -> list[_Item]:
     where = part.is_valid & ~part.is_kind("synthesis")
     places = np.flatnonzero(where)
     places = places[np.lexsort((part.seq[places], part.at[places]))]
-    ids = [part.columns.uuid(int(part.rows[each])) for each in places]
-    found = await run.read(ids, "content", "subject", "slot")
-    return [
-        _Item(id=each, place=int(place), **dict(zip(_FIELDS, found[each], strict=True)))
-        for each, place in zip(ids, places, strict=True)
-        if each in found
-    ]
+    ids = await part.ids(places)
+    found = await run.read(ids, *_FIELDS)
+
+    def items() -> list[_Item]:
+        return [
+            _Item(id=each, place=place, **dict(zip(_FIELDS, found[each], strict=True)))
+            for each, place in zip(ids, places.tolist(), strict=True)
+            if each in found
+        ]
+
+    return await asyncio.to_thread(items)
 
 
 _FIELDS = ("content", "subject", "slot")
@@ -134,7 +138,7 @@ async def _contradictions(run: Run, part: Part, items: Sequence[_Item]) -> list[
     several = [each.id for claim in claims.values() if len(claim) > 1 for each in claim]
     there = await run.store.fragments.fetch(several, EVERYTHING)
     found: list[Pair] = []
-    for claim in claims.values():
+    for _, claim in sorted(claims.items()):
         facts = [there[each.id] for each in claim if each.id in there and len(claim) > 1]
         held = [each for each in facts if each.is_valid]
         held.sort(key=lambda each: (each.valid_from, each.at, each.seq))

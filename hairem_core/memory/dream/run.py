@@ -159,9 +159,10 @@ class Part:
         """Return which are of one of the kinds."""
         return np.isin(self.kind, [KINDS.index(each) for each in kinds])
 
-    def ids(self, where: Bools) -> list[UUID]:
-        """Return the ids of those for which `where` is true."""
-        return [self.columns.uuid(int(row)) for row in self.rows[where]]
+    async def ids(self, where: Bools | Ints) -> list[UUID]:
+        """Return the ids of some of them, by a mask or by their places."""
+        rows = self.rows[where].tolist()
+        return await asyncio.to_thread(lambda: [self.columns.uuid(row) for row in rows])
 
 
 def chunks[T](items: Sequence[T], size: int) -> Iterator[tuple[T, ...]]:

@@ -160,27 +160,27 @@ async def _clusters(run: Run, part: Part, most: int) -> list[list[Candidate]]:
     is_fading = part.is_valid & part.is_kind("episode", "note") & (left < FADING)
     # All there are: this dream has made some already, if it was broken off.
     everything = Part.of(part.agent, part.columns)
-    made = await run.read(everything.ids(everything.is_kind("synthesis")), "sources")
+    made = await run.read(await everything.ids(everything.is_kind("synthesis")), "sources")
     used = {each for (sources,) in made.values() for each in sources}
-    ids = part.ids(is_fading)
+    ids = await part.ids(is_fading)
     places = {
         each: (int(row), int(at))
         for each, row, at in zip(ids, part.rows[is_fading], part.at[is_fading], strict=True)
         if each not in used
     }
     found = await run.read(list(places), "about", "subject")
-    candidates = [
-        Candidate(
-            id=each,
-            row=places[each][0],
-            at=places[each][1],
-            keys=frozenset([*about, *([subject] if subject else [])]),
-        )
-        for each, (about, subject) in found.items()
-    ]
     columns = part.columns
 
     def find() -> list[list[Candidate]]:
+        candidates = [
+            Candidate(
+                id=each,
+                row=places[each][0],
+                at=places[each][1],
+                keys=frozenset([*about, *([subject] if subject else [])]),
+            )
+            for each, (about, subject) in found.items()
+        ]
         # As many more as were refused before, since those are passed over.
         room = most + len(run.progress.refused)
         return Clusters(candidates, columns.vectors, columns.embedded).find(room)

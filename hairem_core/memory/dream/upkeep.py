@@ -108,7 +108,7 @@ async def _faded(run: Run) -> list[UUID]:
         left = await asyncio.to_thread(run.strengths, part)
         is_old = part.columns.valid_to[part.rows] < closed_before
         may_go = np.where(part.is_kind("fact"), is_old, True) & ~part.pinned
-        found += part.ids(may_go & (left < run.config.archive_below))
+        found += await part.ids(may_go & (left < run.config.archive_below))
     return found
 
 
@@ -175,7 +175,7 @@ async def tell_learned(run: Run) -> None:
     count = 0
     for part in run.parts():
         is_new = part.is_valid & part.is_kind("fact") & (part.seq > run.progress.since)
-        ids = part.ids(is_new)
+        ids = await part.ids(is_new)
         count += len(ids)
         agent = run.store.names.name(part.agent)
         for each, (subject, content) in (await run.read(ids, "subject", "content")).items():

@@ -19,7 +19,8 @@ from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.rows import fragment_of
 from hairem_core.memory.scope import Scope
 
-PAGE = 1_000
+PAGE = 500
+"""The embedded engine loses the 501st row of a range over a unique index."""
 _AT_ONCE = 200
 _REVS = 50
 """Commits of which the fragments are read at once: each may have changed hundreds."""

@@ -22,6 +22,8 @@ _NAME = r"(?P<name>[^\W\d_][\w-]+(?: [^\W\d_][\w-]+)?)"
 _NOUN = r"(?P<noun>[^\W\d_][\w'œ-]*(?: [\w'œ-]+){0,4}?)"
 _OF = r"(?: (?:de la |de l'|du |des |de |d'))"
 
+_CHANGED = r"(?:i|we)(?:'ve| have)?(?: just)? (?:changed|reset|set|updated) "
+
 _PATTERNS: tuple[tuple[str, str], ...] = (
     # Names of people.
     (
@@ -131,7 +133,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (
         "mine",
         (
-            rf"(?P<own>my|our) {_NOUN}'s (?P<attribute>name|birthday|phone number|number|email"
+            rf"(?P<own>my|our|the) {_NOUN}'s (?P<attribute>name|birthday|phone number|number|email"
             rf"|address|age)(?:{_IS}) (?P<v>.+)"
         ),
     ),
@@ -148,17 +150,43 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (
         "when",
         (
-            rf"(?P<own>the) (?P<noun>(?:bins?|trash|garbage|recycling|rubbish)(?: collection|"
-            rf" day)?)(?:{_IS}| (?:go|goes) out| (?:is|are) collected)(?: on)? (?P<v>.+)"
+            r"(?:the )?(?P<noun>(?:bins?|trash|garbage|recycling|rubbish)(?: collection| day)?)"
+            rf"(?:(?: is| are) collected|{_IS}| (?:go|goes) out)(?: on)? (?P<v>.+)"
         ),
     ),
     (
         "when",
         (
-            rf"(?P<own>les|la|le) (?P<noun>poubelles?|ordures|recyclage)(?:{_EST}| (?:passent?|se"
-            rf" sortent|sortent)) (?P<v>.+)"
+            r"(?:les|la|le) (?P<noun>poubelles?|ordures|recyclage)"
+            rf"(?: sont ramassees|{_EST}| (?:passent?|se sortent|sortent)) (?P<v>.+)"
         ),
     ),
+    (
+        "event",
+        (
+            r"the (?P<noun>(?:[\w-]+ ){0,2}(?:appointment|meeting|party|wedding|flight|exam"
+            rf"|concert|match|interview))(?:{_IS})(?: on| at)? (?P<v>.+)"
+        ),
+    ),
+    (
+        "event",
+        (
+            r"(?:le |la |l')(?P<noun>(?:rendez-vous|rdv|reunion|fete|mariage|vol|examen|concert"
+            r"|match"
+            rf"|entretien)(?: (?:chez|de|du|avec) [\w '-]+?)?)(?:{_EST}) (?P<v>.+)"
+        ),
+    ),
+    # Changed on purpose.
+    (
+        "code",
+        (
+            rf"{_CHANGED}(?P<own>the|my|our)(?: (?P<thing>[\w' -]+?))? "
+            r"(?P<head>access code|door code|pin code|code|password|pin|passcode|combination)"
+            r"(?: (?:to|for|of) (?P<thing2>[\w' -]+?))? to (?P<v>.+)"
+        ),
+    ),
+    ("favourite", rf"{_CHANGED}(?P<own>my) favou?rite (?P<noun>[\w -]+?) to (?P<v>.+)"),
+    ("mine", rf"{_CHANGED}(?P<own>my|our) {_NOUN} to (?P<v>.+)"),
     (
         "cause",
         (

@@ -120,7 +120,9 @@ def _favourite(told: _Told) -> ExtractedFact | None:
     value = value_of(told.plain("v"))
     if not is_worth(value) or _NO_FAVOURITE.search(told.plain("noun")):
         return None
-    slot = f"favourite {canonical(told.plain('noun'))}"
+    noun = told.plain("noun")
+    favourite = "number" if noun in {"number", "chiffre", "nombre"} else canonical(noun)
+    slot = f"favourite {favourite}"
     return told.fact(subject, slot, value, 0.65, mentions=mentions)
 
 
@@ -292,6 +294,13 @@ def _when(told: _Told) -> ExtractedFact | None:
     )
 
 
+def _event(told: _Told) -> ExtractedFact | None:
+    if kind_of_value(told.spoken()) != "time":
+        return None
+    thing = entity_key(canonical(told.plain("noun")), "thing")
+    return told.fact(thing, "time", value_of(told.plain("v")), 0.65)
+
+
 def _cause(told: _Told) -> ExtractedFact | None:
     a, b = told.plain("a"), told.plain("v")
     if not (is_worth(a, most_words=4) and is_worth(b, most_words=5)):
@@ -315,5 +324,6 @@ _MAKERS = {
     "place": _place,
     "mine": _mine,
     "when": _when,
+    "event": _event,
     "cause": _cause,
 }

@@ -13,7 +13,7 @@ from surrealdb import RecordID
 
 from hairem_core.memory.database import Database
 from hairem_core.memory.fragment import Entity, Fragment, Relation, fragment_id
-from hairem_core.memory.fragments import MOST_FACTS, FragmentStore, fact_part
+from hairem_core.memory.fragments import MOST_FACTS, FragmentStore, fact_part, says_more
 from hairem_core.memory.interpret.extracted import ExtractedFact, Said
 from hairem_core.memory.interpret.supersede import (
     Decision,
@@ -72,10 +72,11 @@ class Draft(FragmentStore):
     async def erased(self, events: Collection[UUID]) -> set[UUID]:
         """Return which events have been erased, or are not there. Raises MemoryUnavailable."""
         rows = await self._database.query(
-            "SELECT id, erased_by FROM $ids",
+            # Engine 3 refuses two fields of records given by variable: one array of them, it reads.
+            "SELECT VALUE [record::id(id), erased_by] FROM $ids",
             {"ids": [RecordID("raw_event", each) for each in events]},
         )
-        there = {row["id"].id for row in rows if row.get("erased_by") is None}
+        there = {event for event, erased_by in rows if erased_by is None}
         return set(events) - there
 
     async def learn(self, learned: Learned) -> None:
@@ -158,7 +159,8 @@ class Draft(FragmentStore):
         """Close what was said late, unless something of it still holds."""
         held = await self.of_events(learned.agent, [learned.event])
         if not any(each.is_valid for each in held if each.kind == "fact"):
-            self._put(*(each.closed(until, None) for each in held if each.kind == "episode"))
+            episodes = [each for each in held if each.kind == "episode"]
+            self._put(*(each.closed(until, None) for each in episodes if not says_more(each, held)))
 
     async def _facts_about(self, agent: UUID, subject: str) -> list[Fragment]:
         """Return all facts of an agent's about a subject, those that no longer hold included."""

@@ -13,7 +13,7 @@ from hairem_core.memory.interpret.attributes import attributes_of
 from hairem_core.memory.interpret.corrections import corrected
 from hairem_core.memory.interpret.entities import Mention, entities_of, entity_key
 from hairem_core.memory.interpret.extracted import Antecedent, ExtractedFact, Said
-from hairem_core.memory.interpret.guards import Clause, clauses_of
+from hairem_core.memory.interpret.guards import Clause, clauses_of, no_more
 from hairem_core.memory.interpret.predicates import ENGLISH, FRENCH, Predicate
 from hairem_core.memory.interpret.said_of import facts_of
 from hairem_core.memory.interpret.subjects import subjects_of
@@ -45,13 +45,28 @@ def extract(said: Said, *, antecedent: Antecedent | None = None) -> list[Extract
     found: dict[tuple[str, str, bool], ExtractedFact] = {}
     for clause in clauses_of(said.text):
         facts = _of_clause(clause, said)
+        if not facts and (before := no_more(clause)) is not None:
+            facts = [replace(each, retracts=True) for each in _of_clause(before, said)]
+            # "…, it's green" is yet to come.
+            antecedent = next(filter(None, map(_held, facts)), antecedent)
         if not facts and clause.is_correction and antecedent is not None:
             facts = corrected(clause, antecedent)
         for fact in facts:
             # Who corrects himself in one breath means the last.
             found[fact.subject, fact.slot or f":{fact.value}", fact.retracts] = fact
             antecedent = antecedent_of(fact) or antecedent
-    return list(found.values())[:MOST_FACTS]
+    # What something is now says that it is no longer what it was.
+    told = {(each.subject, each.slot) for each in found.values() if not each.retracts}
+    facts = [
+        each
+        for each in found.values()
+        if not each.retracts or ":" in (each.slot or "") or (each.subject, each.slot) not in told
+    ]
+    return facts[:MOST_FACTS]
+
+
+def _held(fact: ExtractedFact) -> Antecedent | None:
+    return antecedent_of(replace(fact, retracts=False))
 
 
 def antecedent_of(fact: ExtractedFact) -> Antecedent | None:

@@ -61,7 +61,7 @@ _MARKER = re.compile(
     r"|mais|donc|aussi"
     r"|tu sais(?: quoi)?|ecoute|salut|bonjour|bonsoir|coucou|merci|en realite|a vrai dire|pour"
     r" info|maintenant"
-    r"|desormais|a present|depuis \w+|d'ailleurs|du coup|moi|nous|bonne nouvelle|plus maintenant"
+    r"|desormais|a present|depuis \w+|d'ailleurs|du coup|moi,|bonne nouvelle|plus maintenant"
     r"|cette annee"
     r"|en ce moment|c'est que|rectification|correction|dorenavant)"
     r"(?:\s*[,:!.-]+\s*|\s+))+"
@@ -161,11 +161,57 @@ _CORRECTS = re.compile(
 )
 
 
+_REWRITES = (
+    # Dr. Keller ends no sentence.
+    (re.compile(r"\b(Dr|Mr|Mrs|Ms|St|M|Mme)\.(?= )"), r"\1"),
+    (
+        re.compile(r"\b(is|are) (?:no longer|not) (?:\S+ ){1,4}?but (?:now )?", re.IGNORECASE),
+        (r"\1 "),
+    ),
+    (re.compile(r"\bn'est (?:plus|pas) (?:\S+ ){1,4}?mais ", re.IGNORECASE), "est "),
+    (re.compile(r" (?:has )?(?:just )?changed, (?:it's|it is)(?= )", re.IGNORECASE), " is"),
+    (re.compile(r" a chang[ée], c'est(?= )", re.IGNORECASE), " est"),
+    (
+        re.compile(
+            r"\b(?:j'ai|on a|nous avons) chang[ée] (?=(?:le |la |l'|mon |ma |notre )[^,]+, c'est )",
+            re.IGNORECASE,
+        ),
+        "",
+    ),
+)
+"""Longer ways to say a thing, and the short one that the patterns know."""
+_NO_MORE = re.compile(
+    r"(?P<en>\b(?:is|are)(?:n't| not)\b(?=.*\bany ?(?:more|longer)\b)|\b(?:is|are) no longer\b"
+    r"|\bused to be\b)|(?P<fr>\b(?:n'est|ne sont) plus\b)"
+)
+_ANY_MORE = re.compile(r",? any ?(?:more|longer)\b")
+
+
+def no_more(clause: Clause) -> Clause | None:
+    """Return a clause that says that something holds no more, as if it held; None for others."""
+    match = _NO_MORE.search(clause.plain)
+    if match is None:
+        return None
+    verb = "est" if match["fr"] else "is"
+    text = f"{clause.text[: match.start()]}{verb}{clause.text[match.end() :]}"
+    if more := _ANY_MORE.search(plain(text)):
+        text = text[: more.start()] + text[more.end() :]
+    return Clause(text)
+
+
+def may_correct(text: str) -> bool:
+    """Return whether a text can speak of what was said before it."""
+    return bool(_CORRECTS.search(plain(text)))
+
+
 def clauses_of(text: str) -> list[Clause]:
     """Return the clauses of what was said that may say something.
 
     None where it was a question, a hypothesis, a quotation, a story or hearsay.
     """
+    text = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    for pattern, short in _REWRITES:
+        text = pattern.sub(short, text)
     whole = plain(text)
     if len(whole.split()) > MOST_WORDS or _STORY.search(whole):
         return []

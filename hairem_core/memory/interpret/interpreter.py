@@ -124,7 +124,7 @@ class Interpreter:
     def statistics(self) -> dict[str, Any]:
         """Return how far it is, what came of it, and what the model cost."""
         counts = self._counts + self._learner.counts
-        names = ("facts", "replaced", "repeated", "retracted", "history", "passed_over")
+        names = ("facts", "replaced", "repeated", "retracted", "history", "passed_over", "errors")
         of_model = ("calls", "failures", "fallbacks", "skipped", "over_limit", "dropped", "garbage")
         return {
             "interpreted": self._done,
@@ -135,7 +135,13 @@ class Interpreter:
         }
 
     def _committed(self, change: Change, head: Head) -> None:
-        if change.events or head.number > self._read:
+        since = asyncio.get_running_loop().time()
+        for row in change.events:
+            # What follows on what was read need not be read again.
+            if row["number"] == self._read + 1 and len(self._waiting) < _MOST_WAITING:
+                self._waiting.append(Waiting(row={**row, "id": row["id"].id}, since=since))
+                self._read = row["number"]
+        if change.events:
             self._wake.set()
 
     async def _run(self) -> None:
@@ -152,11 +158,14 @@ class Interpreter:
                 failures += 1
                 due = min(60.0, self._pause * 2**failures)
                 _LOGGER.warning("Interpreting waits %.0f s: %s", due, err)
-            except Exception:
+            except Exception:  # the edge of a task: nothing else would tell of it
                 failures += 1
                 due = min(60.0, self._pause * 2**failures)
                 self._counts["errors"] += 1
                 _LOGGER.exception("Interpreting failed; once more in %.0f s", due)
+                if failures >= _ATTEMPTS:
+                    self._pass_over()
+                    failures = 0
             if due == 0:
                 await asyncio.sleep(0)
                 continue
@@ -186,8 +195,9 @@ class Interpreter:
         async with aclosing(self._events.pages(after=self._read)) as pages:
             async for rows in pages:
                 for row in rows:
-                    self._waiting.append(Waiting(row=row, since=since))
-                    self._read = row["number"]
+                    if row["number"] > self._read:
+                        self._waiting.append(Waiting(row=row, since=since))
+                        self._read = row["number"]
                 if rows:
                     break
 
@@ -219,7 +229,10 @@ class Interpreter:
     async def _interpret(self, events: list[Waiting]) -> None:
         learned: list[Learned] = []
         calls = self._learner.counts["calls"]
-        for piece in pieces_of(events):
+        said = {each.row["id"] for each in events if each.talk is not None}
+        # What was forgotten while it waited goes to no model.
+        erased = await Draft(self._database, self._writer).erased(said) if said else set()
+        for piece in pieces_of([each for each in events if each.row["id"] not in erased]):
             learned += await self._learner.learn(piece)
         until = events[-1].number
         called = self._learner.counts["calls"] > calls
@@ -236,6 +249,14 @@ class Interpreter:
             self._counts["passed_over"] += len(learned)
             await self._commit([], until)
         self._refused = 0
+
+    def _pass_over(self) -> None:
+        """Leave out the event that waits longest: what is behind it must not wait for ever."""
+        if self._waiting:
+            passed = self._waiting.popleft()
+            self._done = passed.number
+            self._counts["passed_over"] += 1
+            _LOGGER.error("Event %s is not interpreted", passed.number)
 
     async def _commit(self, learned: list[Learned], until: int) -> None:
         decisions: Counter[str] = Counter()

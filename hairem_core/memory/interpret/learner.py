@@ -16,6 +16,7 @@ from hairem_core.memory.interpret.draft import Learned
 from hairem_core.memory.interpret.entities import entities_of
 from hairem_core.memory.interpret.extracted import Antecedent, Said
 from hairem_core.memory.interpret.facts import antecedent_of, extract
+from hairem_core.memory.interpret.guards import may_correct
 from hairem_core.memory.interpret.model_extractor import (
     MOST_CANDIDATES,
     LanguageModel,
@@ -87,8 +88,12 @@ class Learner:
             if not turn.is_user:
                 continue
             key = (agent, piece.talk, turn.said.speaker)
-            antecedent = await self._antecedent(piece, key, turn.event)
-            for fact in extract(turn.said, antecedent=antecedent):
+            antecedent = self._antecedents.get(key)
+            facts = extract(turn.said, antecedent=antecedent)
+            if not facts and key not in self._antecedents and may_correct(turn.said.text):
+                antecedent = await self._antecedent(piece, key, turn.event)
+                facts = extract(turn.said, antecedent=antecedent)
+            for fact in facts:
                 antecedent = antecedent_of(fact) or antecedent
                 found.append(
                     Learned(
@@ -171,8 +176,6 @@ class Learner:
         self, piece: Piece, key: tuple[UUID, str, str], event: UUID
     ) -> Antecedent | None:
         """Return the fact that a speaker told last in a conversation, before an event."""
-        if key in self._antecedents:
-            return self._antecedents[key]
         if piece.conversation_id is None:
             return None
         # After a restart it is read once more from what was said.

@@ -130,7 +130,8 @@ ENGLISH: tuple[Predicate, ...] = (
     *_make(
         "age",
         rf"{_BE}{_EN_ADVERB}(?: turning)? (?P<v>\d{{1,3}}|[a-z-]+) years? old",
-        rf"{_HAVE} (?:just )?(?:turned|turns) (?P<v>\d{{1,3}})",
+        rf"{_HAVE} (?:just )?(?:turned|turns) (?P<v>\d{{1,3}})(?: now)?",
+        rf"{_BE}(?: now)? (?P<v>\d{{1,2}})(?: now)?",
     ),
     # Tastes.
     *_make(
@@ -183,7 +184,7 @@ ENGLISH: tuple[Predicate, ...] = (
     *_make(
         "married",
         rf"{_BE}{_EN_ADVERB} (?:married to|engaged to|dating|going out with) (?P<v>.+)",
-        rf"{_HAVE} (?:got )?married (?P<v>.+)",
+        rf"{_HAVE}(?: just)?(?: got)? married(?: to)? (?P<v>.+)",
     ),
     *_make("speaks", rf"{_EN_ADVERB} (?:speak|speaks) (?P<v>.+)"),
     *_make("studies", rf"{_BE}?{_EN_ADVERB} (?:study|studies|studying) (?P<v>.+)"),
@@ -266,7 +267,7 @@ FRENCH: tuple[Predicate, ...] = (
     ),
     *_make(
         "age",
-        r"(?:'ai| a|'a) (?:maintenant )?(?P<v>\d{1,3}|[a-z-]+) ans",
+        r"(?:'ai| a|'a) (?:maintenant )?(?P<v>\d{1,3}|[a-z-]+) ans(?: maintenant)?",
         r" (?:vient|viens) d'avoir (?P<v>\d{1,3}) ans",
     ),
     *_make(

@@ -128,7 +128,7 @@ def _listed(
     facts = []
     for a, b in items_of(told.text[start:end]):
         item = told.text[start + a : start + b].strip(" .,!")
-        key = value_of(item)
+        key = _singular(value_of(item))
         if not is_worth(key, most_words=_MOST_WORDS):
             return []  # what is no list is torn apart
         facts.append(
@@ -136,11 +136,16 @@ def _listed(
                 f"{family}:{key}",
                 value or key,
                 importance,
-                content=f"{told.text[:start]}{item}".strip(" .,;:!"),
+                content=f"{told.text[:start]}{item}{told.text[end:]}".strip(" .,;:!"),
                 retracts=retracts,
             )
         )
     return facts
+
+
+def _singular(key: str) -> str:
+    """Return a thing as a slot names it: a peanut allergy is one to peanuts."""
+    return re.sub(r"(?<=[^\W\d_]{3}[^siu])s$", "", key)
 
 
 def _allergy(told: Told) -> list[ExtractedFact]:
@@ -182,7 +187,7 @@ def _prefers(told: Told) -> list[ExtractedFact]:
     if other := told.group("w"):
         pair = "/".join(sorted((value, value_of(other))))
         return [told.fact(f"preference:{pair}", value, 0.65)]
-    return [told.fact(f"taste:{value}", "likes", 0.65)]
+    return [told.fact(f"taste:{_singular(value)}", "likes", 0.65)]
 
 
 def _keeps(told: Told) -> list[ExtractedFact]:

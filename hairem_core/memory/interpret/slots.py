@@ -22,13 +22,11 @@ _ARTICLE = re.compile(
     r"|au|aux|a la|a l'|a)(?:(?<=')| +)"
 )
 _TRAILING = re.compile(
-    r"(?:[ ,]+(?:lately|now|nowadays|these days|any ?more|any longer|too|as well|again|instead|though"
-    r"|please|actually"
-    r"|by the way|okay|ok|really|currently|today|at the moment|right now|from now on|very much|a"
-    r" lot|so much"
-    r"|so|the most|best|most|maintenant|desormais|a present|aussi|en fait|du coup|dorenavant"
-    r"|plutot|hein"
-    r"|tu sais|voila|beaucoup|vraiment|finalement|depuis peu|stp|le plus))+$"
+    r"(?:[ ,]+(?:lately|now|nowadays|these days|any ?more|any longer|too|as well|again|instead"
+    r"|though|please|actually|by the way|okay|ok|really|currently|today|at the moment|right now"
+    r"|from now on|very much|a lot|so much|so|the most|best|most|maintenant|desormais|a present"
+    r"|aussi|en fait|du coup|dorenavant|plutot|hein|tu sais|voila|beaucoup|vraiment|finalement"
+    r"|depuis peu|stp|le plus))+$"
 )
 
 
@@ -101,7 +99,7 @@ def kind_of_value(value: str) -> ValueKind:
 _SINGLE = re.compile(
     r"favourite .+|lives_in|works_at|job|birthday|birthplace|from|name|goes by|surname|nickname"
     r"|age|diet|location"
-    r"|code|password|day|partner|mother|father|boss|doctor|dentist|hairdresser|phone number"
+    r"|code|password|day|time|partner|mother|father|boss|doctor|dentist|hairdresser|phone number"
     r"|email|address"
     r"|shoe size|blood type|height|weight|licence plate|star sign|studies"
     r"|.+ (?:colour|location|time|code|password|name|kind|count)"

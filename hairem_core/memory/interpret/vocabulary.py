@@ -122,7 +122,6 @@ _NOUNS = """
     place: endroit, lieu
     city: ville, town
     country: pays
-    number: chiffre, nombre
     subject: matiere
     tea: the
     appointment: rendez-vous, rdv

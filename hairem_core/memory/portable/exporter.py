@@ -31,6 +31,7 @@ from hairem_core.memory.rows import fragment_of
 from hairem_core.memory.store import MemoryStore
 
 _PAGE = 500
+"""No more: the embedded engine loses the 501st row of a range over a unique index."""
 type _Written = (
     HeaderLine
     | EventLine

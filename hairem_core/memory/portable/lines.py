@@ -6,7 +6,8 @@ Base64 (little-endian float16). What a thing does not have is left out.
 
 import base64
 from dataclasses import fields
-from typing import Annotated, Any, Literal, Self
+from datetime import datetime
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import (
@@ -53,16 +54,15 @@ type Base64 = Annotated[
 ]
 type Count = Annotated[int, Field(ge=0, le=_MOST)]
 type Share = Annotated[float, Field(ge=0, le=1)]
-type Moment = Annotated[
-    AwareDatetime,
-    AfterValidator(lambda each: _plausible(each)),
-]
 
 
-def _plausible(moment: Any) -> Any:
+def _plausible(moment: datetime) -> datetime:
     if not 1900 <= moment.year <= 9000:
         raise ValueError("is not between the years 1900 and 9000")
     return moment
+
+
+type Moment = Annotated[AwareDatetime, AfterValidator(_plausible)]
 
 
 class _Line(BaseModel):
@@ -84,8 +84,8 @@ class HeaderLine(_Line):
     """The first line."""
 
     line: Literal["header"] = "header"
-    format: Literal["hairem-memory"] = FORMAT
-    version: Literal[1] = VERSION
+    format: Literal["hairem-memory"] = "hairem-memory"
+    version: Literal[1] = 1
     hairem: Text
     """Version of the program that made it."""
     made_at: Moment
@@ -169,19 +169,18 @@ class FragmentLine(_Line):
     sources: tuple[UUID, ...] = ()
     embedding: Vector | None = None
 
-    @classmethod
+    @staticmethod
     def of(
-        cls,
         fragment: Fragment,
         embedding: Embedding | None,
         line: Literal["fragment", "archived"] = "fragment",
-    ) -> Self:
+    ) -> FragmentLine:
         """Return the line of a fragment."""
         vector = None
         if embedding is not None:
             vector = Vector.model_construct(model=embedding.model, vector=embedding.vector)
         values = {name: getattr(fragment, name) for name in _OF_FRAGMENT}
-        return cls.model_construct(line=line, embedding=vector, **values)
+        return FragmentLine.model_construct(line=line, embedding=vector, **values)
 
     def fragment(self) -> Fragment:
         """Return the fragment; it has no numbers yet."""

@@ -6,9 +6,11 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import event
 
 from hairem_core.memory.archive.errors import ArchiveUnavailable
 from hairem_core.memory.archive.mover import ArchiveMover
@@ -153,7 +155,7 @@ async def test_ten_thousand_are_moved_in_batches(
 ) -> None:
     sent = [fragment(number) for number in range(10_000)]
     for begin in range(0, len(sent), 1000):
-        await remember(warm, sent[begin : begin + 1000])
+        await remember(warm, sent[begin : begin + 1000], vectors=False)
     known = await stored(warm, [each.id for each in sent])
     before = warm.writer.head.rev
 
@@ -161,7 +163,6 @@ async def test_ten_thousand_are_moved_in_batches(
 
     assert warm.writer.head.rev - before >= 10  # no commit holds up the others for long
     assert await warm.database.query("SELECT VALUE id FROM fragment LIMIT 1") == []
-    assert await vectors_of(warm) == {}
     kept = {each.id: each async for page in archive.select(Selection()) for each, _ in page}
     assert kept == known
     assert await mover.reconcile() == 0
@@ -194,6 +195,34 @@ async def test_an_archive_that_is_away_costs_nothing_and_is_told_once(
     assert await mover.archive(known) == 1
     assert mover.problem is None
     assert caplog.records[-1].getMessage().endswith("reached again")
+    await archive.close()
+
+
+async def test_a_full_disk_costs_nothing(warm: Warm, sqlite_url: str) -> None:
+    archive = await ColdArchive.open(sqlite_url)
+    room = archive._engine.reading
+
+    def bound(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA max_page_count = {pages}")  # what SQLite tells is as for a disk
+        cursor.close()
+
+    event.listen(room.sync_engine, "connect", bound)
+    pages = 30
+    await room.dispose()
+    mover = warm.mover(archive)
+    await remember(warm, [fragment(number, "long " * 1000) for number in range(100)])
+    known = list((await stored(warm, [fragment(number).id for number in range(100)])).values())
+
+    assert await mover.archive(known) == 0
+    assert mover.problem is not None
+    assert "full" in mover.problem
+    assert len(await stored(warm, [each.id for each in known])) == 100
+    assert (await archive.statistics())["fragments"] == 0
+
+    pages = 10_000
+    await room.dispose()
+    assert await mover.archive(known) == 100
     await archive.close()
 
 

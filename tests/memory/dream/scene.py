@@ -145,8 +145,8 @@ class ScriptedModel:
 
 def echo(request: ChatRequest) -> str:
     """Return what was said, in one paragraph: the same for the same."""
-    lines = request.messages[-1].content.splitlines()
-    return " ".join(each.partition(": ")[2] for each in lines)[:600]
+    said = [each.partition(": ")[2] for each in request.messages[-1].content.splitlines()]
+    return " ".join(said[:8])
 
 
 class Archive:
@@ -178,14 +178,16 @@ def dreamer(store: MemoryStore, archive: Archive | None = None, **more: Any) -> 
     return Dreamer(store=store, **(parts | more))
 
 
-async def furnish(store: MemoryStore, seed: int = 7) -> None:
+async def furnish(
+    store: MemoryStore, *, seed: int = 7, things: int = 12, weeks: int = 6, talk: int = 150
+) -> None:
     """Fill a store with duplicates, contradictions, clusters and what has faded."""
     chance = random.Random(seed)
     for number in range(30):
         await store.record(said(f"event {number}", at=NOW - timedelta(hours=30 - number)))
     made: list[Fragment] = []
     for agent in (RENARDE, ELECTRA):
-        for number in range(12):
+        for number in range(things):
             text = f"the key number {number} of the old garden shed hangs behind the kitchen door"
             days = 3.0 + number
             made += [
@@ -204,7 +206,7 @@ async def furnish(store: MemoryStore, seed: int = 7) -> None:
                         slot="favourite colour",
                     )
                 )
-        for week in range(6):
+        for week in range(weeks):
             for number in range(6):
                 what = chance.choice(("tomatoes", "beans", "roses", "apples"))
                 made.append(
@@ -218,7 +220,7 @@ async def furnish(store: MemoryStore, seed: int = 7) -> None:
                 )
         made += [
             fragment(f"small talk {number} {chance.random()}", days=300 + number, agent=agent)
-            for number in range(150)
+            for number in range(talk)
         ]
     chance.shuffle(made)
     await keep(store, made)

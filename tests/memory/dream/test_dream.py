@@ -1,16 +1,18 @@
 """What a night does to a memory, on the real engine and a real archive."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from hairem_core.config import DreamConfig
+from hairem_core.memory.database import Statement
 from hairem_core.memory.dream.digest import Digest
 from hairem_core.memory.dream.words import in_words
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.store import MemoryStore
+from hairem_core.memory.writer import Change, Head
 from tests.memory.dream.scene import (
     ELECTRA,
     NOW,
@@ -137,7 +139,7 @@ async def test_what_is_not_of_a_kind_is_not_merged(store: MemoryStore) -> None:
 async def test_of_two_facts_that_contradict_each_other_the_newer_holds(
     store: MemoryStore, old: str, new: str
 ) -> None:
-    about = {"kind": "fact", "subject": "anna", "slot": "favourite colour"}
+    about: dict[str, Any] = {"kind": "fact", "subject": "anna", "slot": "favourite colour"}
     first, second = fragment(old, days=5, **about), fragment(new, days=2, **about)
     third = fragment(f"{new}, no: red", days=1, **about)
     other = fragment("Anna is tall", days=4, kind="fact", subject="anna")
@@ -255,7 +257,7 @@ async def test_the_archive_bears_witness_to_the_chain(store: MemoryStore, archiv
 async def test_what_was_learned_since_the_dream_before_is_told(
     store: MemoryStore, clock: Clock
 ) -> None:
-    fact = {"kind": "fact", "subject": "anna"}
+    fact: dict[str, Any] = {"kind": "fact", "subject": "anna"}
     await keep(store, [fragment("Anna is allergic to nuts", days=2, **fact)])
     house = dreamer(store)
     first = await house.dream()
@@ -350,21 +352,74 @@ async def test_the_digest_outlives_the_process(url: str, clock: Clock) -> None:
 
 async def test_forgotten_words_leave_the_digests(store: MemoryStore) -> None:
     anna = fragment("Anna is ill", kind="fact", subject="anna")
-    await keep(store, [anna, fragment("Paul is well", kind="fact", subject="paul")])
+    others = [fragment(f"{who} is well", kind="fact", subject=who) for who in ("Paul", "Bruno")]
+    await keep(store, [anna, *others])
     house = dreamer(store)
     await house.dream()
-    from hairem_core.memory.writer import Change, Head
 
     async def build(head: Head) -> Change:
-        return Change(removed=[anna], statements=await house.journal.forgotten({anna.id}))
+        statements = await house.forgotten({anna.id}, lambda text: "Bruno" in text)
+        return Change(removed=[anna], statements=statements)
 
     await store.writer.commit(build)
-    rows = await store.database.query("SELECT * FROM dream")
-    assert "Anna" not in str(rows)
-    assert "Paul is well" in str(rows)
+    rows = str(await store.database.query("SELECT * FROM dream"))
+    assert "Anna" not in rows
+    assert "Bruno" not in rows
+    assert "Paul is well" in rows
     latest = house.latest()
     assert latest is not None
     assert [each.content for each in latest.learned] == ["Paul is well"]
+
+
+async def test_what_is_forgotten_during_a_dream_is_not_told_by_it(store: MemoryStore) -> None:
+    facts = [
+        fragment(f"Anna's colour is {colour}", days=days, kind="fact", subject="a", slot="colour")
+        for days, colour in ((9, "blue"), (5, "green"))
+    ]
+    await keep(store, facts)
+
+    async def forget(head: Head) -> Change:
+        return Change(statements=await house.forgotten({facts[0].id}))
+
+    class Archive:
+        problem = None
+
+        async def reconcile(self) -> int:
+            return 0
+
+        async def archive(self, fragments: object) -> int:
+            return 0
+
+    class Witness:
+        async def last_anchor(self) -> None:
+            await store.writer.commit(forget)
+
+        async def anchor(self, number: int, digest: bytes, at: datetime) -> None:
+            pass
+
+    await store.record(said("good evening"))
+    house = dreamer(store, mover=Archive(), archive=Witness())
+    digest = await house.dream()
+    assert digest.contradicted_count == 1
+    assert digest.contradicted == []
+    assert "blue" not in str(await store.database.query("SELECT * FROM dream"))
+
+
+async def test_a_dream_that_cannot_be_read_holds_up_nothing(store: MemoryStore) -> None:
+    await dreamer(store).dream()
+
+    async def damage(head: Head) -> Change:
+        text = 'UPDATE dream SET progress = "{}", state = "running" RETURN NONE'
+        return Change(statements=[Statement(text=text)])
+
+    await store.writer.commit(damage)
+    house = dreamer(store)
+    await house.start()
+    assert house.latest() is None
+    digest = await house.dream()
+    await house.stop()
+    assert house.latest() == digest
+    assert await dreams(store) == 1
 
 
 async def test_without_model_and_archive_it_says_so(store: MemoryStore) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hairem_core.config import DreamConfig
 from hairem_core.memory.dream.synthesis import synthesis_id
 from hairem_core.memory.dream.words import in_words
-from hairem_core.memory.fragment import Fragment
+from hairem_core.memory.fragment import Fragment, Kind
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
 from hairem_core.sdk.chat import ChatRequest
@@ -23,6 +23,7 @@ from tests.memory.dream.scene import (
     keep,
 )
 
+SYNTHESIS: tuple[Kind, ...] = ("synthesis",)
 GARDEN = [f"we {each} tomatoes today" for each in ("planted", "watered", "picked", "ate")]
 
 
@@ -63,7 +64,7 @@ async def test_a_dense_cluster_becomes_one_paragraph(store: MemoryStore, clock: 
     assert all(after[each.id].is_valid for each in sources)
     assert (digest.synthesised_count, digest.model_calls) == (1, 1)
     assert GARDEN[0] in in_words(digest, "en")
-    found = await store.recall("renarde", "tomatoes", limit=9, kinds=("synthesis",))
+    found = await store.recall("renarde", "tomatoes", limit=9, kinds=SYNTHESIS)
     assert [each.fragment_id for each in found] == [made.id]
 
     for _ in range(5):  # it fades itself, and is not summed up once more

@@ -287,7 +287,7 @@ async def rows_with(house: House, secret: str) -> list[str]:
     async for items in house.archive.select(Selection()):
         found += [str(item) for item in items if secret.lower() in str(item).lower()]
     async for key in house.bus.redis.scan_iter():
-        if secret.lower().encode() in (await house.bus.redis.dump(key)).lower():
+        if secret.lower().encode() in (await house.bus.redis.dump(key) or b"").lower():
             found.append(f"redis: {key!r}")
     return found
 

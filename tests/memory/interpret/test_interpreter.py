@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from hairem_core.memory.fragment import Fragment
-from hairem_core.memory.interpret.draft import Draft
+from hairem_core.memory.interpret.draft import Draft, Learned
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.writer import Change
 from hairem_core.sdk.identity import agent_uuid
@@ -22,6 +22,17 @@ CHAINS = {
         "I prefer purple now",
         "No, it's yellow now",
         "My favourite colour has changed to black",
+    ),
+    "colour in one breath": (
+        "My favourite colour is blue",
+        "My favourite colour isn't blue anymore, it's green",
+        "My favourite colour used to be green but now it's red",
+        "I changed my favourite colour to teal",
+    ),
+    "home in one breath": (
+        "I live in Lyon",
+        "I don't live in Lyon anymore, I live in Paris",
+        "Je n'habite plus à Paris, j'habite à Nice",
     ),
     "couleur": (
         "Ma couleur préférée est le bleu.",
@@ -352,7 +363,62 @@ async def test_what_was_erased_meanwhile_does_not_come_back(room: Room) -> None:
             patched.setattr(Draft, "erased", erase_first)
             await room.interpreter.settle()
     assert await room.facts() == []
-    assert message.header.msg_id == row["id"].id
+    (left,) = await room.database.query("SELECT * FROM raw_event")
+    assert (left["id"].id, left.get("content")) == (message.header.msg_id, None)
+    assert room.writer.head.interpreted == 1
+
+
+async def test_one_event_that_cannot_be_interpreted_holds_up_no_other(
+    room_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await Room.open(room_url, pause=0.0)
+    learn = Draft.learn
+
+    async def stumble(draft: Draft, learned: Learned) -> None:
+        if "Lyon" in learned.said.text:
+            raise ZeroDivisionError
+        await learn(draft, learned)
+
+    monkeypatch.setattr(Draft, "learn", stumble)
+    await room.say("I live in Lyon", conversation_id="c1")
+    await room.say("I love sushi", conversation_id="c2")
+    room.interpreter.start()
+    async with asyncio.timeout(20):
+        while await room.valid() != ["I love sushi"]:
+            await asyncio.sleep(0.01)
+    statistics = room.interpreter.statistics()
+    assert (statistics["passed_over"], statistics["errors"]) == (1, 3)
+    await room.close()
+
+
+async def test_what_is_read_from_the_log_and_what_is_told_is_each_done_once(room: Room) -> None:
+    await room.say("I live in Lyon", at=day(0))
+    await room.interpreter.settle()
+    again = await room.again()  # this one has to read; what comes then it is told
+    await again.say("I love sushi", at=day(1))
+    await asyncio.gather(again.say("I love jazz", at=day(2)), again.interpreter.settle())
+    await again.say("I love tea", at=day(3))
+    await again.interpreter.settle()
+    assert len(await again.facts()) == 4
+    assert {each.uses for each in await again.facts()} == {0}
+    await again.close()
+
+
+@pytest.mark.parametrize("name", ["home", "key", "tea"])
+async def test_a_chain_on_each_engine(url: str, name: str) -> None:
+    room = await Room.open(url)
+    for number, words in enumerate(CHAINS[name]):
+        await room.say(words, at=day(number))
+    await room.interpreter.settle()
+    facts = await room.facts()
+    assert [each.is_valid for each in facts] == [*[False] * (len(facts) - 1), True]
+    assert len(facts) == len(CHAINS[name])
+    await room.say("I no longer live in Oslo", at=day(9))
+    await room.say("We have a cat called Minou, and Julie is my sister", at=day(9))
+    await room.interpreter.settle()
+    entities = await room.database.query("SELECT * FROM entity")
+    assert {"name:minou", "name:julie"} <= {row["id"].id[1] for row in entities}
+    await room.close()
 
 
 async def test_a_long_log_is_caught_up_with(room: Room) -> None:
@@ -363,3 +429,15 @@ async def test_a_long_log_is_caught_up_with(room: Room) -> None:
     assert await room.valid() == ["I live in Lyon"]
     assert room.writer.head.interpreted == 1201
     assert room.interpreter.statistics()["behind"] == 0
+
+
+async def test_what_else_was_said_with_a_replaced_fact_stays(room: Room) -> None:
+    only = await room.say("I live in Lyon. Yes.", at=day(0))
+    more = await room.say("I live in Paris. The party was great, Tom danced all night!", at=day(1))
+    await room.say("I live in Nice", at=day(2))
+    await room.interpreter.settle()
+
+    facts = await room.facts()
+    assert [each.is_valid for each in facts] == [False, False, True]
+    assert not (await room.episode(only)).is_valid
+    assert (await room.episode(more)).is_valid

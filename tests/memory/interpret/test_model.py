@@ -135,6 +135,7 @@ RUBBISH: dict[str, tuple[str, int]] = {
         1,
     ),
     "nobody said it": (facts_answer(fact("The president lives in Washington")), 0),
+    "mostly made up": (facts_answer(fact("I keep tigers, lions and crocodiles downtown")), 0),
     "the assistant said it": (facts_answer(fact("Wild honey is healthy", turn=2)), 0),
     "a turn that is not": (facts_answer(fact("I keep bees", turn=9)), 0),
     "without a turn": (facts_answer({"content": "I keep bees", "subject": "speaker"}), 1),

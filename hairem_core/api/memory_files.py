@@ -1,0 +1,66 @@
+"""Exports and imports over HTTP: streams, of which neither end holds more than a piece."""
+
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from fastapi import Request
+from fastapi.responses import StreamingResponse
+from starlette.types import Send
+
+from hairem_core.errors import HairemError
+
+_LOGGER = logging.getLogger(__name__)
+NDJSON = "application/x-ndjson"
+
+
+async def streamed(pieces: AsyncGenerator[bytes]) -> StreamingResponse:
+    """Return an answer that sends pieces as they are made.
+
+    What goes wrong before the first one is raised, and so told like any other error.
+    """
+    first = await anext(pieces, b"")
+
+    async def all_of_them() -> AsyncGenerator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return _Streamed(all_of_them(), media_type=NDJSON)
+
+
+class _Streamed(StreamingResponse):
+    """Breaks off when something goes wrong on the way: half an export must not look like one."""
+
+    async def stream_response(self, send: Send) -> None:
+        """Send everything; what went wrong is the last line, and the end never comes."""
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": self.raw_headers},
+        )
+        try:
+            async for piece in self.body_iterator:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except HairemError as err:
+            _LOGGER.warning("An export broke off: %s", err)
+            error = json.dumps({"error": {"code": err.code, "message": str(err)}})
+            line = f"{error}\n".encode()
+            await send({"type": "http.response.body", "body": line, "more_body": True})
+            return
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Upload:
+    """The body of a request, piece by piece."""
+
+    def __init__(self, request: Request) -> None:
+        self._pieces = request.stream()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._pieces:
+            if piece:
+                yield piece
+
+    async def skip(self) -> None:
+        """Read what is left, so that the client, still sending, hears the answer."""
+        async for _ in self._pieces:
+            pass

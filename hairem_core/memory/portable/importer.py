@@ -1,0 +1,130 @@
+"""Reading an export into a store: each thing once, however often it is imported."""
+
+from collections.abc import AsyncIterable, Callable, Sequence
+from typing import Protocol
+
+from hairem_core.memory.archive.store import ColdArchive
+from hairem_core.memory.chain import Break
+from hairem_core.memory.errors import MemoryRefused, TransactionFailed
+from hairem_core.memory.portable.events import EventImport
+from hairem_core.memory.portable.fragments import ArchiveImport, FragmentImport
+from hairem_core.memory.portable.graph import (
+    AgentImport,
+    DreamImport,
+    EntityImport,
+    RelationImport,
+    StateImport,
+)
+from hairem_core.memory.portable.lines import FORMAT, VERSION, HeaderLine, Line
+from hairem_core.memory.portable.reader import Problems, Reader
+from hairem_core.memory.portable.report import ImportReport, Tally
+from hairem_core.memory.store import MemoryStore
+
+_BATCH = 500
+"""Lines that share one commit."""
+
+
+class Part(Protocol):
+    """Takes in one kind of line."""
+
+    async def take(self, lines: Sequence[tuple[int, Line]], tally: Tally) -> None:
+        """Take in lines, all in one commit. Raises TransactionFailed, having done nothing."""
+        ...
+
+
+async def import_(
+    store: MemoryStore,
+    chunks: AsyncIterable[bytes],
+    *,
+    archive: ColdArchive | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> ImportReport:
+    """Take an export in, and return what came of it.
+
+    An empty store gets the chain of events as it was, and it is verified; else events that are not
+    here yet come at the end of the chain that is. What is here already stays as it is, and what was
+    forgotten here does not come back. A line that cannot be read is left out and told, with its
+    number; nothing is taken in by halves. Broken off at any moment, it can simply be run again.
+    `on_progress` is told how many lines were read. Raises MemoryRefused where it is no export, or
+    one of another version, MemoryUnavailable and ArchiveUnavailable.
+    """
+    report, problems = ImportReport(), Problems()
+    reader = Reader(chunks, problems)
+    lines = reader.lines()
+    header = await _header(lines, problems)
+    events = EventImport(store, header, problems)
+    dreams = DreamImport(store, problems)
+    parts: dict[str, Part] = {
+        "event": events,
+        "fragment": FragmentImport(store, archive, problems),
+        "archived": ArchiveImport(store, archive, problems),
+        "entity": EntityImport(store),
+        "relation": RelationImport(store),
+        "agent": AgentImport(store, report.notes),
+        "state": StateImport(store, problems),
+        "dream": dreams,
+    }
+    batch: list[tuple[int, Line]] = []
+    async for number, line in lines:
+        if isinstance(line, HeaderLine):
+            problems.add(number, "is a second first line", "Import one file at a time.")
+            continue
+        if batch and (len(batch) >= _BATCH or batch[0][1].line != line.line):
+            await _take(parts, batch, report, problems)
+            batch = []
+            if on_progress is not None:
+                on_progress(number - 1)
+        batch.append((number, line))
+    await _take(parts, batch, report, problems)
+    await dreams.finish(report.tallies.setdefault("dream", Tally()))
+    await store.names.load(store.database)
+    store.let_go(())
+    if events.added:
+        report.chain = "kept" if events.is_kept else "appended"
+        checked = await store.events.verify()
+        report.chain_break = checked if isinstance(checked, Break) else None
+    report.lines = reader.number
+    report.problems, report.problem_count = problems.told, problems.count
+    if on_progress is not None:
+        on_progress(reader.number)
+    return report
+
+
+async def _take(
+    parts: dict[str, Part],
+    batch: Sequence[tuple[int, Line]],
+    report: ImportReport,
+    problems: Problems,
+) -> None:
+    if not batch:
+        return
+    kind = batch[0][1].line
+    tally = report.tallies.setdefault(kind, Tally())
+    try:
+        await parts[kind].take(batch, tally)
+    except TransactionFailed as err:
+        if len(batch) == 1:
+            tally.refused += 1
+            problems.add(
+                batch[0][0],
+                f"the store refuses it: {err.what}",
+                "It was left out; everything else is taken in.",
+            )
+            return
+        # One of them is to blame: the others are taken in without it.
+        for each in batch:
+            await _take(parts, [each], report, problems)
+
+
+async def _header(lines: AsyncIterable[tuple[int, Line]], problems: Problems) -> HeaderLine:
+    async for _, line in lines:
+        if isinstance(line, HeaderLine) and not problems.count:
+            return line
+        break
+    told = f": {problems.told[0].what}" if problems.told else ""
+    raise MemoryRefused(
+        f"this is no export that this hAIrem can read{told}",
+        where="line 1",
+        hint=f"It reads files of format {FORMAT!r}, version {VERSION}, as `hairem memory export` "
+        "writes them. Nothing was changed.",
+    )

@@ -1,0 +1,487 @@
+"""`hairem memory` and `hairem dream`: on a running house, and on a stopped one."""
+
+import asyncio
+import gzip
+import io
+import json
+import os
+import pty
+import stat
+import sys
+import tracemalloc
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncGenerator, AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from hairem_core.api import memory as memory_api
+from hairem_core.cli import memory_tables
+from hairem_core.cli.memory_client import open_memory
+from hairem_core.cli.memory_files import opened_to_read, opened_to_write
+from hairem_core.cli.moments import moment
+from hairem_core.cli.options import WrongInput
+from hairem_core.cli.places import Places
+from hairem_core.data import DataFolder
+from hairem_core.memory.store import MemoryStore
+from tests.support.command import Outcome, RunningCore, hairem
+from tests.support.core import ROOT
+from tests.support.memory_house import KEY, large_export, seeded, tamper
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+class House:
+    """A data folder that remembers a few things."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self.config = folder / "system.yaml"
+        self.ids: dict[str, str] = {}
+        (folder / "agents").mkdir()
+        self.config.write_text(f"agents:\n  folders: [{folder / 'agents'}]\n")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"HAIREM_CONFIG": str(self.config), "HAIREM_DATA": str(self.data)}
+
+    async def memory(self, *arguments: str | Path) -> Outcome:
+        return await hairem("memory", *arguments, **self.environment)
+
+    async def json(self, *arguments: str | Path) -> Any:
+        done = await self.memory(*arguments, "--json")
+        assert done.code == 0, done
+        return json.loads(done.out)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["running", "stopped"])
+async def house(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[House]:
+    house = House(tmp_path_factory.mktemp(request.param))
+    house.ids = await seeded(house.data)
+    if request.param == "stopped":
+        yield house
+        return
+    async with RunningCore(house.data, house.config):
+        yield house
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stopped(tmp_path: Path) -> House:
+    house = House(tmp_path)
+    house.ids = await seeded(house.data)
+    return house
+
+
+async def test_search(house: House) -> None:
+    done = await house.memory("search", "where is the spare key?")
+    assert done.code == 0, done
+    header, first, *_ = done.out.splitlines()
+    assert header.split() == ["when", "agent", "kind", "what", "id"]
+    when = datetime(2026, 5, 1, 14, tzinfo=UTC).astimezone()
+    assert first.startswith(f"{when:%Y-%m-%d %H:%M}  renarde")
+    assert f"user:anna: {KEY}" in first
+    found = await house.json("search", "where is the spare key?", "--limit", "1")
+    assert [each["content"] for each in found] == [KEY]
+    assert found[0]["id"] in first
+
+
+async def test_search_with_everything(house: House) -> None:
+    arguments = ("--agent", "renarde", "--kind", "note", "--kind", "fact", "--about", "Anna")
+    found = await house.json("search", "drinks", *arguments, "--since", "3 days ago", "--archived")
+    assert [each["content"] for each in found] == ["Anna drinks coffee."]
+    assert await house.json("search", "key", "--until", "2026-04-30") == []
+    day = ("--since", "2026-05-01", "--until", "2026-05-02")
+    assert (await house.json("search", "spare key", *day))[0]["content"] == KEY
+    done = await house.memory("search", "drinks", "--about", "name:nobody")
+    assert (done.code, done.out) == (0, "Nothing fits.\n")
+
+
+async def test_show_and_history(house: House) -> None:
+    done = await house.memory("show", house.ids["coffee"])
+    assert done.code == 0, done
+    shown = dict(line.split(maxsplit=1) for line in done.out.splitlines())
+    assert shown["content"].strip() == "Anna drinks coffee."
+    assert shown["replaces"].strip() == house.ids["tea"]
+    assert (await house.json("show", house.ids["coffee"]))["id"] == house.ids["coffee"]
+    done = await house.memory("history", house.ids["tea"])
+    tea, coffee = done.out.splitlines()[1:]
+    assert "Anna drinks tea." in tea
+    assert "Anna drinks coffee." in coffee
+    chain = await house.json("history", house.ids["tea"])
+    assert [each["id"] for each in chain] == [house.ids["tea"], house.ids["coffee"]]
+
+
+async def test_stats_and_verify(house: House) -> None:
+    done = await house.memory("stats")
+    assert done.code == 0, done
+    assert "surrealkv" in done.out
+    assert [line for line in done.out.splitlines() if line.startswith("electra ")]
+    assert (await house.json("stats"))["agents"]["renarde"]["note"] == 2
+    done = await house.memory("verify")
+    events = (await house.json("verify"))["checked"]
+    assert (done.code, done.out) == (0, f"The chain is whole: {events} events.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("search", ""), "there is nothing to search for"),
+        (("search", "x", "--agent", "nobody"), "memory knows no agent 'nobody'"),
+        (("search", "x", "--since", "someday"), "--since: 'someday' is no moment"),
+        (("search", "x", "--until", "2026-13-01"), "--until: '2026-13-01' is no moment"),
+        (("search", "x", "--since", "today", "--until", "yesterday"), "`since` is after `until`"),
+        (("show", "tea"), "'tea' is no id of a fragment"),
+        (("show", "00000000-0000-4000-8000-000000000000"), "there is no fragment 0000"),
+        (("history", "00000000-0000-4000-8000-000000000000"), "there is no fragment 0000"),
+        (("forget",), "nothing is selected"),
+        (("forget", "--yes"), "nothing is selected"),
+        (("forget", "--fragment", "tea", "--yes"), "'tea' is no id of a fragment"),
+        (("forget", "--subject", "!!"), "'!!' is no name"),
+        (("forget", "--since", "someday", "--yes"), "--since: 'someday' is no moment"),
+        (("export", "--agent", "nobody"), "memory knows no agent 'nobody'"),
+        (("export", "/no/such/file"), "/no/such/file: cannot be written: No such file"),
+        (("export", "/tmp"), "/tmp: cannot be written"),
+        (("import", "/no/such/file"), "/no/such/file: cannot be read: No such file"),
+        (("import", str(ROOT / "LICENSE")), "this is no export that this hAIrem can read"),
+    ],
+)
+async def test_wrong_input(house: House, arguments: tuple[str, ...], complaint: str) -> None:
+    done = await house.memory(*arguments)
+    assert (done.code, done.out) == (2, ""), done
+    assert done.err.startswith("hairem: ")
+    assert complaint in done.err
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", [("--limit", "0"), ("--limit", "101"), ("--kind", "rumour")])
+async def test_wrong_options(house: House, option: tuple[str, str]) -> None:
+    done = await house.memory("search", "x", *option)
+    assert done.code == 2
+    assert option[0] in done.err
+
+
+async def test_two_commands_at_once(house: House) -> None:
+    done = await asyncio.gather(*(house.memory("search", "spare key") for _ in range(2)))
+    codes = sorted(each.code for each in done)
+    # On a stopped house one of them has the memory to itself, and the other says so.
+    assert codes in ([0, 0], [0, 2])
+    for each in done:
+        assert KEY in each.out if each.code == 0 else "is in use by another" in each.err
+
+
+async def test_forgetting_without_a_terminal_only_tells(house: House) -> None:
+    done = await house.memory("forget", "--subject", "flowerpot")
+    assert done.code == 0, done
+    assert KEY in done.out
+    assert "Nothing was erased" in done.out
+    plan = await house.json("forget", "--subject", "flowerpot")
+    assert plan["counts"]["events"] == 2
+    assert (await house.json("search", "spare key"))[0]["content"] == KEY
+    done = await house.memory("forget", "--subject", "Methuselah")
+    assert done.out.startswith("There is nothing to erase")
+
+
+async def test_export_and_import(house: House, tmp_path: Path) -> None:
+    whole = tmp_path / "memory.ndjson.gz"
+    done = await house.memory("export", whole)
+    assert (done.code, done.out) == (0, ""), done
+    assert done.err.startswith("Wrote ")
+    assert stat.S_IMODE(whole.stat().st_mode) == 0o600
+    assert [each.name for each in tmp_path.iterdir()] == [whole.name], "nothing is left over"
+    written = gzip.decompress(whole.read_bytes())
+    assert len(written.splitlines()) == int(done.err.split()[1].replace(",", ""))
+    piped = await house.memory("export", "-", "--agent", "electra")
+    assert KEY not in piped.out
+    assert json.loads(piped.out.splitlines()[-1])["line"] == "end"
+    again = await house.json("import", whole)
+    assert (again["added"], again["whole"]) == (0, True)
+    (tmp_path / "other").mkdir()
+    other = House(tmp_path / "other")
+    done = await other.memory("import", whole)
+    assert done.code == 0, done
+    assert [line for line in done.out.splitlines() if line.startswith("event ")]
+    assert (await other.json("search", "where is the spare key?"))[0]["content"] == KEY
+    assert (await other.memory("verify")).code == 0
+
+
+async def test_a_file_that_is_damaged_is_told(house: House, tmp_path: Path) -> None:
+    exported = (await house.memory("export")).out.splitlines()
+    damaged = tmp_path / "damaged.ndjson"
+    damaged.write_text("\n".join([*exported[:3], "}{", *exported[3:]]) + "\n")
+    done = await house.memory("import", damaged)
+    assert done.code == 1
+    assert "line 4: " in done.out
+    cut = tmp_path / "cut.ndjson.gz"
+    cut.write_bytes(gzip.compress("\n".join(exported).encode())[:-20])
+    done = await house.memory("import", cut)
+    assert done.code == 2, done
+    assert f"{cut}: cannot be read" in done.err
+
+
+async def test_dream(house: House) -> None:
+    done = await hairem("dream", **house.environment)
+    assert done.code == 0, done
+    assert done.out.startswith("The night of ")
+    assert "is whole" in done.out
+    assert done.err == "", "no bar where nobody looks"
+    done = await hairem("dream", "--json", **house.environment)
+    assert json.loads(done.out)["reason"] == "asked"
+
+
+async def test_forgetting(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    await seeded(house.data)
+    refused = await house.memory("forget", "--subject", "flowerpot", "--yes")
+    assert refused.code == 2
+    assert "no H-Core runs" in refused.err
+    async with RunningCore(house.data, house.config):
+        code, out = await _at_a_terminal(
+            house, b"n\n", "memory", "forget", "--subject", "flowerpot"
+        )
+        assert code == 1
+        assert "Erase it for good?" in out
+        assert "nobody said yes" in out
+        assert (await house.json("search", "spare key"))[0]["content"] == KEY
+        code, out = await _at_a_terminal(
+            house, b"y\n", "memory", "forget", "--subject", "flowerpot"
+        )
+        assert code == 0, out
+        assert "Erased: " in out
+        contents = [each["content"] for each in await house.json("search", "spare key")]
+        assert KEY not in contents
+        receipt = await house.json("forget", "--agent", "electra", "--yes")
+        assert receipt["unfinished"] == []
+        assert (await house.memory("verify")).code == 0
+
+
+async def test_a_dream_at_a_terminal_in_french(stopped: House) -> None:
+    stopped.config.write_text(f"house:\n  language: fr\n{stopped.config.read_text()}")
+    code, out = await _at_a_terminal(stopped, b"", "dream")
+    assert code == 0, out
+    assert "La nuit du " in out
+    assert "Dreaming: " in out
+
+
+async def test_a_broken_chain_is_told(stopped: House) -> None:
+    store = await MemoryStore.open(f"surrealkv://{stopped.data / 'memory'}")
+    await tamper(store, 2)
+    await store.close()
+    done = await stopped.memory("verify")
+    assert done.code == 1
+    assert done.out.startswith("The chain is broken: event 2 was altered")
+    found = await stopped.memory("verify", "--json")
+    assert (found.code, json.loads(found.out)["number"]) == (1, 2)
+
+
+async def test_a_folder_in_use_or_without_a_memory(stopped: House, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    done = await hairem("memory", "stats", "--data", empty)
+    assert done.code == 2
+    assert f"{empty}: no H-Core runs on this data folder, and there is no memory in it" in done.err
+    assert not empty.exists(), "a look makes nothing"
+    data = DataFolder(stopped.data)
+    data.lock()
+    try:
+        done = await stopped.memory("stats")
+    finally:
+        data.unlock()
+    assert done.code == 2
+    assert f"is in use by another H-Core (process {os.getpid()})" in done.err
+
+
+async def test_an_address_that_is_left_over(stopped: House) -> None:
+    (stopped.data / "address").write_text("127.0.0.1:1\n")
+    (stopped.data / "command.token").write_text("hairem_x\n")
+    done = await stopped.memory("verify")
+    assert done.code == 0, done
+
+
+async def test_a_memory_on_a_server_is_not_taken_from_another_house(stopped: House) -> None:
+    stopped.config.write_text("memory:\n  url: ws://127.0.0.1:1/rpc\n")
+    done = await stopped.memory("stats")
+    assert done.code == 2
+    assert "its memory is on a server" in done.err
+
+
+async def test_h_core_stops_in_the_middle_of_an_export(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    await seeded(house.data)
+    large = tmp_path / "large.ndjson"
+    with large.open("wb") as file:
+        async for piece in large_export(16):
+            file.write(piece)
+    assert (await house.memory("import", large)).code == 0
+    async with RunningCore(house.data, house.config) as core:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "hairem_core", "memory", "export"),
+            cwd=ROOT,
+            env={**os.environ, **house.environment},
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=PIPE,
+            limit=65_536,
+        )
+        assert process.stdout is not None
+        # Nobody reads on, so it waits in the middle.
+        await process.stdout.readexactly(65_536)
+        core.kill()
+        async with asyncio.timeout(30):
+            out, err = await process.communicate()
+    assert process.returncode == 1
+    assert err.decode() == (
+        "hairem: H-Core went away before it had answered. Look whether `hairem up` still runs, and "
+        "try again.\n"
+    )
+    assert b'"line":"end"' not in out
+
+
+def test_what_is_written_is_whole_or_not_there(tmp_path: Path) -> None:
+    for name in ("x.ndjson", "x.ndjson.gz"):
+        before = tmp_path / name
+        before.write_text("the last one")
+
+        def break_off(path: Path) -> None:
+            with opened_to_write(str(path)) as sink:
+                sink.write(b"{}\n")
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            break_off(before)
+        assert before.read_text() == "the last one"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+async def test_a_hundred_megabytes_take_little_memory(
+    stopped: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the command's and H-Core's HTTP, there and back: both ends are in this process."""
+    size = 0
+
+    async def export(*_: Any, **__: Any) -> AsyncGenerator[bytes]:
+        async for piece in large_export(100):
+            yield piece
+
+    async def import_(store: Any, chunks: Any, **_: Any) -> Any:
+        nonlocal size
+        async for piece in chunks:
+            size += len(piece)
+        raise memory_api.UnknownAgent(f"read {size}")
+
+    monkeypatch.setattr(memory_api, "export", export)
+    monkeypatch.setattr(memory_api, "import_", import_)
+    target = tmp_path / "large.ndjson"
+    places = Places(data=stopped.data, config_file=stopped.config)
+    async with open_memory(places) as memory:
+        tracemalloc.start()
+        try:
+            with opened_to_write(str(target)) as sink:
+                async for piece in memory.pieces("/api/memory/export"):
+                    sink.write(piece)
+            with opened_to_read(str(target)) as source, pytest.raises(Exception, match="read 1"):
+                await memory.send("/api/memory/import", source)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert size == sink.size == target.stat().st_size > 100_000_000
+    assert sink.counts["state"] == 1_600
+    assert peak < 16 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("text", "is_end", "expected"),
+    [
+        ("2026-05-01", False, datetime(2026, 5, 1)),
+        ("2026-05-01", True, datetime(2026, 5, 1, 23, 59, 59, 999_999)),
+        ("2026-05-01 14:00", True, datetime(2026, 5, 1, 14)),
+        ("2026-05-01T14:00:30", False, datetime(2026, 5, 1, 14, 0, 30)),
+        (" Yesterday ", False, datetime(2026, 11, 20)),
+        ("hier", True, datetime(2026, 11, 20, 23, 59, 59, 999_999)),
+        ("aujourd'hui", False, datetime(2026, 11, 21)),
+        ("3 days ago", True, datetime(2026, 11, 18, 19, 30)),
+        ("1 week  ago", False, datetime(2026, 11, 14, 19, 30)),
+        ("il y a 2 heures", False, datetime(2026, 11, 21, 17, 30)),
+        ("now", True, datetime(2026, 11, 21, 19, 30)),
+    ],
+)
+def test_moments(text: str, is_end: bool, expected: datetime) -> None:
+    now = datetime(2026, 11, 21, 19, 30).astimezone()
+    assert moment(text, "--since", now=now, is_end=is_end) == expected.astimezone()
+
+
+def test_a_moment_elsewhere() -> None:
+    now = datetime(2026, 11, 21, 19, 30).astimezone()
+    found = moment("2026-05-01T14:00:00+05:00", "--since", now=now)
+    assert found == datetime(2026, 5, 1, 9, tzinfo=UTC)
+    assert found.utcoffset() is not None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "2026-05", "2026-02-30", "9999 weeks ago", "-1 days ago"]
+)
+def test_what_is_no_moment(text: str) -> None:
+    with pytest.raises(WrongInput, match="--until: .* is no moment"):
+        now = datetime(2, 11, 21, 19, 30, tzinfo=UTC)
+        moment(text, "--until", now=now)
+
+
+@pytest.mark.parametrize("width", [80, 100, 160, 240])
+def test_tables_fit_the_terminal(width: int) -> None:
+    ids = ["cfd52e58-b757-5547-bc93-32b7ad5a5484", "0d38ffb0-e7e0-56eb-aac0-c1d6ba3dd1d9"]
+    contents = ["so it goes " * 40, "日本語" * 60]
+    found = [
+        {
+            "at": "2026-05-01T12:00:00.000Z",
+            "valid_from": "2026-05-01T12:00:00.000Z",
+            "valid_to": "2026-05-02T12:00:00.000Z",
+            "agent": "a" * 32,
+            "kind": "synthesis",
+            "archived": True,
+            "speaker": None,
+            "speaker_name": None,
+            "content": content,
+            "id": each,
+        }
+        for content, each in zip(contents, ids, strict=True)
+    ]
+    for print_them in (memory_tables.fragments, memory_tables.history):
+        out = io.StringIO()
+        print_them(found, memory_tables.console(out, width))
+        lines = out.getvalue().splitlines()
+        assert all(memory_tables.cell_len(line.rstrip()) <= width for line in lines)
+        assert out.getvalue().count("…") >= 2
+        for each in ids:
+            assert each in out.getvalue(), "an id is always there in whole"
+
+
+def test_what_was_said_does_not_steer_the_terminal() -> None:
+    assert memory_tables.line("a\x1b[31m\nb\x07 [bold]c") == "a?[31m b? [bold]c"
+    assert memory_tables.line("x" * 20, 10) == "x" * 9 + "…"
+
+
+async def _at_a_terminal(house: House, typed: bytes, *arguments: str) -> tuple[int, str]:
+    """Run a command at a terminal of 80 columns; return its code and all that it shows."""
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hairem_core", *arguments),
+        cwd=ROOT,
+        env={**os.environ, **house.environment, "TERM": "xterm", "COLUMNS": "80"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    os.write(ours, typed)
+    shown = b""
+    try:
+        while piece := await asyncio.to_thread(os.read, ours, 65_536):
+            shown += piece
+    except OSError:
+        pass  # the terminal was hung up: it has ended
+    finally:
+        os.close(ours)
+    return await process.wait(), shown.decode()
