@@ -28,12 +28,14 @@ def add_options(parser: argparse.ArgumentParser, without: str) -> None:
     parser.add_argument("--embedding-model", default=_MODEL, help="as LiteLLM names it")
 
 
-def through_gateway(options: argparse.Namespace) -> TimedEmbedder:
-    """Return the embedder that the options name."""
+async def through_gateway(options: argparse.Namespace) -> TimedEmbedder:
+    """Return the embedder that the options name, with all loaded that it needs."""
     config = EmbeddingConfig(
         model=options.embedding_model, api_base=options.embedding_base, api_key=_KEY, batch=64
     )
-    return TimedEmbedder(ModelGateway(LlmConfig(embedding=config)).embedder)
+    embedder = ModelGateway(LlmConfig(embedding=config)).embedder
+    await embedder.warm_up()
+    return TimedEmbedder(embedder)
 
 
 class TimedEmbedder:

@@ -93,6 +93,8 @@ class Answer:
     """Of `seconds`: what the model of embeddings took."""
     words: int = 0
     """Words in all that was found."""
+    by_words_alone: bool = False
+    """Whether there was no embedding of the question in time."""
 
     def recall(self, count: int) -> float:
         """Return the share of the evidence among the first `count`."""

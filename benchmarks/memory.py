@@ -294,6 +294,7 @@ async def _child(*arguments: str | Path) -> dict[str, Any]:
     finally:
         if process.returncode is None:
             process.kill()
+            await process.communicate()
     if process.returncode != 0:
         raise HairemError(f"{' '.join(map(str, arguments))} ended with {process.returncode}")
     told: dict[str, Any] = json.loads(out)
@@ -311,7 +312,7 @@ async def _killed(folder: Path, first: int, count: int) -> int:
                 written = int(line)
     finally:
         process.kill()
-        await process.wait()
+        await process.communicate()  # to the end of its output, so that nothing stays open
     if written < count:
         raise HairemError(f"the writing process ended by itself, after {written} events")
     return written

@@ -72,13 +72,11 @@ class _Found:
 class _House:
     """All that is said and all that changes, in one order."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, embedder: Embedder) -> None:
         self.others = list(said(options.distractors))
         self.now: datetime = self.others[-1].at + timedelta(hours=1)
         self.chains = chains(options.chains, self.others[-1].at)
-        self.embedder: Embedder = (
-            through_gateway(options) if options.embedding_base else WordVectors()
-        )
+        self.embedder = embedder
         self.at = BEGAN
 
     def clock(self) -> datetime:
@@ -87,7 +85,10 @@ class _House:
 
 
 async def _run(options: argparse.Namespace) -> dict[str, Any]:
-    house = _House(options)
+    embedder: Embedder = WordVectors()
+    if options.embedding_base:
+        embedder = await through_gateway(options)
+    house = _House(options, embedder)
     told, speed = await _told(house)
     kept = await _kept(house)
     return _report(options, told, kept, await _relevance(house), speed)

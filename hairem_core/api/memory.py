@@ -144,7 +144,7 @@ class MemoryViews:
         agents: dict[str, dict[str, int]] = {}
         for agent, columns in self._store.index.columns().items():
             live = columns.live[: columns.size]
-            kinds = {
+            kinds: dict[str, int] = {
                 kind: int((live & (columns.kind[: columns.size] == number)).sum())
                 for number, kind in enumerate(KINDS)
             }

@@ -1,6 +1,7 @@
 """All of memory, put together: the store, and those who work on it in the background."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -60,6 +61,7 @@ class MemoryService:
             calls_per_hour=config.interpret_calls_per_hour,
         )
         store.recalled.append(self.interpreter.note_recall)
+        self._upkeep = asyncio.Lock()
         self.dreamer = Dreamer(
             store=store,
             config=config.dream,
@@ -69,8 +71,15 @@ class MemoryService:
             model=model,
             publish=publish,
             language=language,
+            lock=self._upkeep,
         )
-        self.forgetter = Forgetter(store, archive=archive, traces=traces, digests=self.dreamer)
+        self.forgetter = Forgetter(
+            store,
+            archive=archive,
+            traces=traces,
+            digests=self.dreamer,
+            exclusively=self._exclusively,
+        )
 
     @classmethod
     async def open(
@@ -124,6 +133,11 @@ class MemoryService:
         await self.forgetter.resume()
         self.interpreter.start()
         await self.dreamer.start()
+
+    async def _exclusively[T](self, work: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of `work`, during which no dream is dreamt and nothing archived."""
+        async with self._upkeep:
+            return await self.mover.exclusively(work)
 
     async def describe(self) -> dict[str, Any]:
         """Return how memory is, for health."""

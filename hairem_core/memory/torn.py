@@ -15,10 +15,28 @@ from hairem_core.memory.database import Database, Statement
 
 _LOGGER = logging.getLogger(__name__)
 
+_INDEXES = (
+    ("number", "raw_event"),
+    ("conversation", "raw_event"),
+    ("seq", "fragment"),
+    ("rev", "fragment"),
+    ("event", "fragment"),
+    ("subject", "fragment"),
+    ("replaces", "fragment"),
+    ("rev", "embedding"),
+    ("rev", "gone"),
+)
+
 
 async def mend(database: Database) -> None:
     """Make whole what the last write left in part. Raises MemoryUnavailable, TransactionFailed."""
     head = await database.query("SELECT * FROM ONLY head:current")
+    events = await _count(database, "raw_event")
+    ever = await _count(database, "fragment") + await _count(database, "gone")
+    if (events, ever) != (head["number"], head["seq"]):
+        # A row may have reached the disk without its places in the indexes.
+        for index, table in _INDEXES:
+            await database.query(f"REBUILD INDEX IF EXISTS {index} ON {table}")
     number, last = await _last_event(database, head)
     fragments = await database.query(
         "SELECT * FROM fragment WHERE seq >= $first", {"first": head["seq"] + 1}
@@ -41,6 +59,11 @@ async def mend(database: Database) -> None:
     moved = Statement(text=f"UPDATE head:current SET {sets} RETURN NONE", variables=values)  # noqa: S608
     closing = [_closing(each, values["rev"]) for each in fragments if each.get("replaces_id")]
     await database.transact([moved, *closing])
+
+
+async def _count(database: Database, table: str) -> int:
+    rows = await database.query(f"SELECT count() AS n FROM {table} GROUP ALL")  # noqa: S608
+    return rows[0]["n"] if rows else 0
 
 
 async def _last_event(database: Database, head: dict[str, Any]) -> tuple[int, bytes | None]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -208,7 +208,7 @@ async def test_what_is_archived_is_found_when_asked_for_and_always_shown(house: 
     store, service = house.core.memory, house.core._remembering
     await store.record(said("Grandmother's recipe takes seven eggs.", at=MAY))
     (hit,) = (await house.get("/search", q="recipe eggs", limit=1))["results"]
-    fragments = await store.fragments.fetch([memory_api.UUID(hit["id"])], EVERYBODY)
+    fragments = await store.fragments.fetch([UUID(hit["id"])], EVERYBODY)
     assert await service.mover.archive(list(fragments.values())) == 1
     assert "Grandmother's recipe takes seven eggs." not in await house.found("recipe eggs")
     found = (await house.get("/search", q="recipe eggs", archived=True))["results"]
@@ -397,7 +397,7 @@ async def test_a_slow_reader_is_not_run_ahead_of(
     made = 0
     piece = b"x" * 65_536
 
-    async def endless(*_: Any, **__: Any) -> AsyncGenerator[bytes]:
+    async def endless(*_given: Any, **__: Any) -> AsyncGenerator[bytes]:
         nonlocal made
         for _ in range(4_096):
             made += 1

@@ -108,7 +108,7 @@ async def test_kill_9_loses_nothing_that_was_acknowledged(
 
 async def test_killed_again_and_again(folder_url: str, index: Path) -> None:
     acknowledged: list[UUID] = []
-    for _ in range(4):
+    for _ in range(3):
         writing = await Writing.begin(folder_url, index)
         await writing.until(random.randint(1, 60))
         await writing.kill()
@@ -154,7 +154,7 @@ async def test_a_power_cut_costs_no_more_than_what_was_not_yet_written(
     whole = log.read_bytes()
     counts = []
     # Some of these are in the middle of a commit, of which the engine keeps the beginning.
-    for cut in range(0, 9_000, 450):
+    for cut in range(0, 9_000, 810):
         copy = tmp_path / f"cut{cut}" / "memory"
         shutil.copytree(tmp_path / "memory", copy)
         (copy / "clog" / log.name).write_bytes(whole[: len(whole) - cut])

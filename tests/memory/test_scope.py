@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -130,7 +129,7 @@ async def test_nobody_finds_what_is_anothers_alone(
     assert ids == allowed
     scope = Scope(agent=mine, with_shared=shared)
     fetched = await asked.fragments.fetch([each.id for each in stored], scope)
-    assert {each for each in fetched} == {each.id for each in stored if scope.admits(each)}
+    assert set(fetched) == {each.id for each in stored if scope.admits(each)}
     for each in stored:
         if each.agent != mine:
             with pytest.raises(UnknownFragment):

@@ -6,12 +6,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from hairem_core.config import DreamConfig, Language
 from hairem_core.errors import HairemError
-from hairem_core.memory.database import Statement
 from hairem_core.memory.database import Statement
 from hairem_core.memory.dream import upkeep
 from hairem_core.memory.dream.digest import Digest
@@ -72,10 +70,14 @@ class Dreamer:
         model: LanguageModel | None = None,
         publish: Publish | None = None,
         language: Language = "en",
+        lock: asyncio.Lock | None = None,
         model_timeout: float = _MODEL_SECONDS,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """`language`: the house's, of what is said by nobody told in which."""
+        """`language`: the house's, of what is said by nobody told in which. `lock` is held while a
+        dream is dreamt.
+        """
+        self._lock = lock or asyncio.Lock()
         self._store = store
         self._config = config
         self._mover = mover
@@ -182,13 +184,6 @@ class Dreamer:
             described["chain"] = "unknown" if latest.chain is None else _whole(latest)
         return described
 
-    async def forgotten(self, ids: set[UUID]) -> list[Statement]:
-        """Return statements that take the words of fragments out of all digests.
-
-        Raises MemoryUnavailable.
-        """
-        return await (await self._load()).forgotten(ids)
-
     async def forgotten(
         self, ids: set[UUID], mentions: Callable[[str], bool] = lambda _: False
     ) -> list[Statement]:
@@ -207,6 +202,10 @@ class Dreamer:
             return self._journal
 
     async def _dream(self, reason: Reason) -> Digest:
+        async with self._lock:
+            return await self._dream_alone(reason)
+
+    async def _dream_alone(self, reason: Reason) -> Digest:
         journal = await self._load()
         dream = journal.begin(reason, self._store.clock().astimezone(UTC))
         self._last = None

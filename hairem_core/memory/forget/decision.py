@@ -13,6 +13,7 @@ from surrealdb import RecordID
 
 from hairem_core.memory.archive.selection import Selection
 from hairem_core.memory.archive.store import ColdArchive
+from hairem_core.memory.chain import ERASED
 from hairem_core.memory.database import Database
 from hairem_core.memory.forget.selector import Matcher, strings_of
 from hairem_core.memory.fragment import Fragment
@@ -174,7 +175,8 @@ class Search:
 
     def _take_events(self, rows: Iterable[dict[str, Any]]) -> None:
         for row in sorted(rows, key=lambda row: row["number"]):
-            if row.get("erased_by") is not None:
+            # What says which events were emptied must stay, or the chain would not hold.
+            if row.get("erased_by") is not None or row["topic"] == ERASED:
                 continue
             parent, msg_id = row.get("parent_id"), row["id"].id
             if self._matcher.event(row):

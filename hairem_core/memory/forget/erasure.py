@@ -33,8 +33,8 @@ _ERASE = Statement(
 class Digests(Protocol):
     """What dreams say they did, as they keep it in memory."""
 
-    async def forgotten(self, ids: set[UUID]) -> list[Statement]:
-        """Return statements that take the words of fragments out of all digests."""
+    async def forgotten(self, ids: set[UUID], mentions: Callable[[str], bool]) -> list[Statement]:
+        """Return statements that take fragments, and texts with these words, out of all digests."""
         ...
 
 
@@ -121,7 +121,7 @@ class Erasure:
 
         async def kept_in_memory(head: Head) -> Change:
             assert digests is not None
-            return Change(statements=await digests.forgotten(self._gone))
+            return Change(statements=await digests.forgotten(self._gone, words))
 
         if digests is not None:
             await self._store.writer.commit(kept_in_memory)

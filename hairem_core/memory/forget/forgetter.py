@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import batched
 from typing import Protocol
 from uuid import UUID, uuid7
@@ -37,6 +37,24 @@ type Progress = Callable[[str, float], None]
 """Is told what is being done, and how much of everything is (0 to 1)."""
 
 
+class Exclusively(Protocol):
+    """Carries out work while nothing else like it is done."""
+
+    async def __call__[T](self, work: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of `work`."""
+        ...
+
+
+def _one_after_another() -> Exclusively:
+    lock = asyncio.Lock()
+
+    async def exclusively[T](work: Callable[[], Awaitable[T]]) -> T:
+        async with lock:
+            return await work()
+
+    return exclusively
+
+
 class Traces(Protocol):
     """The bus: what is on it, and in its files."""
 
@@ -67,13 +85,15 @@ class Forgetter:
         archive: ColdArchive | None = None,
         traces: Traces | None = None,
         digests: Digests | None = None,
+        exclusively: Exclusively | None = None,
     ) -> None:
+        """`exclusively` carries out a piece of work while nothing else moves fragments about."""
         self._store = store
         self._archive = archive
         self._traces = traces
         self._digests = digests
         self._ledger = Ledger(store.database, store.writer)
-        self._lock = asyncio.Lock()
+        self._exclusively = exclusively or _one_after_another()
         self._emptied: set[UUID] = set()
         """Events that were emptied since this process began."""
         self._going: set[UUID] = set()
@@ -108,7 +128,8 @@ class Forgetter:
         caller is cancelled. Raises MemoryUnavailable, and ArchiveUnavailable while nothing has
         been erased yet.
         """
-        async with self._lock:
+
+        async def work() -> Receipt:
             if on_progress is not None:
                 on_progress(_STEPS[0], 0.0)
             matcher = await self._matcher(selector)
@@ -126,17 +147,20 @@ class Forgetter:
                 rev=head.rev,
             )
             await self._ledger.begin(entry, decision)
-            return await asyncio.shield(
-                asyncio.ensure_future(self._carry_out(entry, decision, on_progress))
-            )
+            return await self._carry_out(entry, decision, on_progress)
+
+        return await asyncio.shield(asyncio.ensure_future(self._exclusively(work)))
 
     async def resume(self, *, on_progress: Progress | None = None) -> list[Receipt]:
         """Finish what was broken off; return what was erased by now. Raises MemoryUnavailable."""
-        async with self._lock:
+
+        async def work() -> list[Receipt]:
             return [
                 await self._carry_out(entry, decision, on_progress)
                 for entry, decision in await self._ledger.unfinished()
             ]
+
+        return await self._exclusively(work)
 
     async def _carry_out(
         self, entry: Entry, decision: Decision, on_progress: Progress | None

@@ -9,6 +9,7 @@ import pytest
 from hairem_core.config import DreamConfig
 from hairem_core.memory.database import Statement
 from hairem_core.memory.dream.digest import Digest
+from hairem_core.memory.dream.dreamer import Dreamer
 from hairem_core.memory.dream.words import in_words
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.store import MemoryStore
@@ -381,15 +382,6 @@ async def test_what_is_forgotten_during_a_dream_is_not_told_by_it(store: MemoryS
     async def forget(head: Head) -> Change:
         return Change(statements=await house.forgotten({facts[0].id}))
 
-    class Archive:
-        problem = None
-
-        async def reconcile(self) -> int:
-            return 0
-
-        async def archive(self, fragments: object) -> int:
-            return 0
-
     class Witness:
         async def last_anchor(self) -> None:
             await store.writer.commit(forget)
@@ -398,7 +390,7 @@ async def test_what_is_forgotten_during_a_dream_is_not_told_by_it(store: MemoryS
             pass
 
     await store.record(said("good evening"))
-    house = dreamer(store, mover=Archive(), archive=Witness())
+    house = Dreamer(store=store, config=DreamConfig(), archive=Witness())
     digest = await house.dream()
     assert digest.contradicted_count == 1
     assert digest.contradicted == []

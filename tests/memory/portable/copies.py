@@ -75,7 +75,7 @@ async def fill(store: MemoryStore, number: int = 12) -> list[UUID]:
         }
         return Fragment(**(values | more))
 
-    old = fact("drawer 1", derived_from=(question.header.msg_id,))
+    old = fact("drawer 1", derived_from=(messages[-2].header.msg_id,))
     new = fact("drawer 2", replaces_id=old.id, uses=7, pinned=True)
     old = old.closed(at, new.id)
     synthesis = fact("drawers", kind="synthesis", sources=(old.id, new.id), slot=None)

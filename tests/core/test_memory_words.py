@@ -1,0 +1,106 @@
+"""What `hairem memory` reads and prints: moments, tables, files."""
+
+import io
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from hairem_core.cli import memory_tables
+from hairem_core.cli.memory_files import opened_to_write
+from hairem_core.cli.moments import moment
+from hairem_core.cli.options import WrongInput
+
+
+def test_what_is_written_is_whole_or_not_there(tmp_path: Path) -> None:
+    for name in ("x.ndjson", "x.ndjson.gz"):
+        before = tmp_path / name
+        before.write_text("the last one")
+
+        def break_off(path: Path) -> None:
+            with opened_to_write(str(path)) as sink:
+                sink.write(b"{}\n")
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            break_off(before)
+        assert before.read_text() == "the last one"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "is_end", "expected"),
+    [
+        ("2026-05-01", False, (2026, 5, 1)),
+        ("2026-05-01", True, (2026, 5, 1, 23, 59, 59, 999_999)),
+        ("2026-05-01 14:00", True, (2026, 5, 1, 14)),
+        ("2026-05-01T14:00:30", False, (2026, 5, 1, 14, 0, 30)),
+        (" Yesterday ", False, (2026, 11, 20)),
+        ("hier", True, (2026, 11, 20, 23, 59, 59, 999_999)),
+        ("aujourd'hui", False, (2026, 11, 21)),
+        ("3 days ago", True, (2026, 11, 18, 19, 30)),
+        ("1 week  ago", False, (2026, 11, 14, 19, 30)),
+        ("il y a 2 heures", False, (2026, 11, 21, 17, 30)),
+        ("now", True, (2026, 11, 21, 19, 30)),
+    ],
+)
+def test_moments(text: str, is_end: bool, expected: tuple[int, ...]) -> None:
+    now = _here(2026, 11, 21, 19, 30)
+    assert moment(text, "--since", now=now, is_end=is_end) == _here(*expected)
+
+
+def test_a_moment_elsewhere() -> None:
+    now = _here(2026, 11, 21, 19, 30)
+    found = moment("2026-05-01T14:00:00+05:00", "--since", now=now)
+    assert found == datetime(2026, 5, 1, 9, tzinfo=UTC)
+    assert found.utcoffset() is not None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "2026-05", "2026-02-30", "9999 weeks ago", "-1 days ago"]
+)
+def test_what_is_no_moment(text: str) -> None:
+    now = datetime(2, 11, 21, 19, 30, tzinfo=UTC)
+    with pytest.raises(WrongInput, match=r"--until: .* is no moment"):
+        moment(text, "--until", now=now)
+
+
+@pytest.mark.parametrize("width", [80, 100, 160, 240])
+def test_tables_fit_the_terminal(width: int) -> None:
+    ids = ["cfd52e58-b757-5547-bc93-32b7ad5a5484", "0d38ffb0-e7e0-56eb-aac0-c1d6ba3dd1d9"]
+    contents = ["so it goes " * 40, "日本語" * 60]
+    found = [
+        {
+            "at": "2026-05-01T12:00:00.000Z",
+            "valid_from": "2026-05-01T12:00:00.000Z",
+            "valid_to": "2026-05-02T12:00:00.000Z",
+            "agent": "a" * 32,
+            "kind": "synthesis",
+            "archived": True,
+            "speaker": None,
+            "speaker_name": None,
+            "content": content,
+            "id": each,
+        }
+        for content, each in zip(contents, ids, strict=True)
+    ]
+    for print_them in (memory_tables.fragments, memory_tables.history):
+        out = io.StringIO()
+        print_them(found, memory_tables.console(out, width))
+        lines = out.getvalue().splitlines()
+        assert all(cell_len(line.rstrip()) <= width for line in lines)
+        assert out.getvalue().count("…") >= 2
+        for each in ids:
+            assert each in out.getvalue(), "an id is always there in whole"
+
+
+def test_what_was_said_does_not_steer_the_terminal() -> None:
+    assert memory_tables.line("a\x1b[31m\nb\x07 [bold]c") == "a?[31m b? [bold]c"
+    assert memory_tables.line("x" * 20, 10) == "x" * 9 + "…"
+
+
+def _here(year: int, month: int, day: int, *clock: int) -> datetime:
+    """Return a moment as the clock on this wall shows it."""
+    hour, minute, second, micros = (*clock, 0, 0, 0, 0)[:4]
+    return datetime.combine(date(year, month, day), time(hour, minute, second, micros)).astimezone()
