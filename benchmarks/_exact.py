@@ -22,6 +22,7 @@ from hairem_core.memory.recall.ranking import impersonal
 
 _K1, _B = 1.2, 0.75
 _OWN, _REACH, _TIE = 2, 2, 0.1
+_LEAST_COSINE = 0.15
 _MEANING, _NEIGHBOUR = 1.5, 0.3
 _SPEAKER, _ASKING, _ANSWERING, _LEAST_KEPT = 0.2, 0.15, 0.1, 0.9
 
@@ -67,14 +68,17 @@ class Exact:
         mine = np.ones(len(self._agents), np.bool_) if agent is None else self._agents == agent
         cosines = self._spread(self._vectors @ vector) / self._lengths
         meaning = np.maximum(cosines, 0) * mine
-        score = _MEANING * meaning / meaning.max()
+        words = np.zeros(len(mine))
         if with_words:
             words = self._bm25(self.wording[question]) * mine
-            score = score + words / (words.max() or 1)
-        score = score * self._tilt(question) * self._kept(now) * mine
+        score = _MEANING * meaning / (meaning.max() or 1) + words / (words.max() or 1)
+        score = score * self._tilt(question) * self._kept(now)
+        score = score * (mine & ((words > 0) | (meaning >= _LEAST_COSINE)))
         found: list[int] = []
         seen: set[tuple[int, str, str]] = set()
         for number in np.argsort(-score, kind="stable"):
+            if score[number] <= 0:
+                break  # nothing to do with the question
             each = self._sayings[number]
             mark = (int(self._agents[number]), each.speaker, each.text.casefold())
             if mark not in seen:

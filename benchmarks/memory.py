@@ -219,7 +219,7 @@ async def _recall(house: _House, store: MemoryStore, *, alone: bool) -> dict[str
         who = None if alone else about.conversation % AGENTS
         ought = house.exact.best(text, vector, who, house.now)
         same += _overlap(house, [each.content for each in found], ought)
-        first += bool(found) and found[0].content == house.sayings[ought[0]].text
+        first += bool(found and ought) and found[0].content == house.sayings[ought[0]].text
         scope = Scope(agent=store.names.identify(agent_id))
         by_meaning = await store.search(scope, Question(text="", limit=_LIMIT, vector=vector))
         ought = house.exact.best("", vector, who, house.now, with_words=False)
@@ -242,7 +242,7 @@ async def _recall(house: _House, store: MemoryStore, *, alone: bool) -> dict[str
 def _overlap(house: _House, found: Sequence[str], ought: Sequence[int]) -> float:
     """Return the share of what ought to be found that was; the same words are the same."""
     wanted = [house.sayings[each].text for each in ought]
-    return sum(each in found for each in wanted) / len(wanted)
+    return sum(each in found for each in wanted) / len(wanted) if wanted else float(not found)
 
 
 # --- start and repair -------------------------------------------------------------------------

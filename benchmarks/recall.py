@@ -233,14 +233,25 @@ async def _ask(
     places: dict[UUID, int],
     embedder: TimedEmbedder | None,
 ) -> Answer:
-    for _ in range(_ATTEMPTS):
-        model_before = embedder.seconds if embedder else 0.0
-        started = time.perf_counter()
-        found = await store.recall(_agent(conversation), question.text, limit=_LIMIT)
-        seconds = time.perf_counter() - started
-        by_words_alone = all(each.why is None or not each.why.meaning for each in found)
-        if embedder is None or not by_words_alone:
+    answer = await _ask_once(store, conversation, question, places, embedder)
+    for _ in range(_ATTEMPTS - 1):
+        if embedder is None or not answer.by_words_alone:
             break
+        answer = await _ask_once(store, conversation, question, places, embedder)
+    return answer
+
+
+async def _ask_once(
+    store: MemoryStore,
+    conversation: Conversation,
+    question: Asked,
+    places: dict[UUID, int],
+    embedder: TimedEmbedder | None,
+) -> Answer:
+    model_before = embedder.seconds if embedder else 0.0
+    started = time.perf_counter()
+    found = await store.recall(_agent(conversation), question.text, limit=_LIMIT)
+    seconds = time.perf_counter() - started
     return Answer(
         found=[places.get(each.event_id, -1) if each.event_id else -1 for each in found],
         evidence=question.evidence,
@@ -248,7 +259,7 @@ async def _ask(
         seconds=seconds,
         model_seconds=(embedder.seconds if embedder else 0.0) - model_before,
         words=sum(count_words(each.content) for each in found),
-        by_words_alone=by_words_alone,
+        by_words_alone=all(each.why is None or not each.why.meaning for each in found),
     )
 
 

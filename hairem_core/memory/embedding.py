@@ -76,7 +76,7 @@ class EmbeddingQueue:
 
     async def settle(self) -> None:
         """Wait until every fragment has a vector, or the model failed."""
-        while self._wanted.is_set() or not self._idle.is_set():
+        while self._task is not None and (self._wanted.is_set() or not self._idle.is_set()):
             if self.failure is not None:
                 return
             await asyncio.sleep(0.005)
@@ -135,7 +135,6 @@ class EmbeddingQueue:
                 hint="If the model was changed while H-Core ran, restart H-Core.",
             )
         return bool(found)
-
 
     async def _embed(self, fragments: Sequence[Fragment]) -> dict[UUID, bytes]:
         """Return vectors by fragment. What the model refuses is found, and set aside."""

@@ -308,7 +308,7 @@ async def test_what_is_exported_can_be_imported(house: House, tmp_path: Path) ->
 async def test_who_sends_rubbish_hears_so_however_much_it_is(house: House) -> None:
     async def rubbish() -> AsyncGenerator[bytes]:
         for _ in range(200):
-            yield b"rubbish\n" * 8192
+            yield b"rubbish " * 8192 + b"\n"
 
     response = await house.http.post("/api/memory/import", content=rubbish())
     assert response.status_code == 400

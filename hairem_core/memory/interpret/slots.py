@@ -5,6 +5,7 @@ things of which one may have several must never meet.
 """
 
 import re
+from functools import cache
 from typing import Literal
 
 from hairem_core.memory.interpret.text import plain
@@ -104,6 +105,40 @@ _SINGLE = re.compile(
     r"|shoe size|blood type|height|weight|licence plate|star sign|studies"
     r"|.+ (?:colour|location|time|code|password|name|kind|count)"
 )
+
+
+@cache
+def words_of_slot(slot: str) -> str:
+    """Return the words, English and French, by which people ask for what a slot holds.
+
+    "Where does she live?" has no word in common with "I moved to Lyon".
+    """
+    known = _ASKED_BY.get(slot.partition(":")[0], "")
+    names = slot.replace("_", " ").replace(":", " ").split()
+    others = (word for name in names for word in _OTHER_WORDS.get(name, ()))
+    return " ".join(dict.fromkeys([*known.split(), *names, *others]))
+
+
+_ASKED_BY = {
+    "lives_in": "live lives living home house address habite habites habitent maison adresse",
+    "works_at": "work works working job company employer travaille travailles travail boulot "
+    "métier employeur entreprise",
+    "job": "work works working job travaille travail boulot métier profession",
+    "studies": "study studies studying school university étudie études école université",
+    "from": "from born come comes origin né née vient viens origine",
+    "birthplace": "born birthplace né née naissance",
+    "birthday": "born birthday né née anniversaire naissance",
+    "age": "old age years âge ans",
+    "name": "name called appelle nom prénom",
+    "goes by": "name call called appelle appeler nom surnom",
+    "diet": "eat eats diet food mange manger régime nourriture",
+    "allergy": "allergic allergies allergique allergies",
+    "location": "where find put kept lies où trouve mis rangé",
+}
+_OTHER_WORDS: dict[str, set[str]] = {}
+for _word, _one in NOUNS.items():
+    if " " not in _word and " " not in _one:
+        _OTHER_WORDS.setdefault(_one, set()).add(_word)
 
 
 def is_single(slot: str) -> bool:

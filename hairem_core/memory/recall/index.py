@@ -232,7 +232,9 @@ class RecallIndex:
             await asyncio.to_thread(self._text.close)
 
     def _put(self, fragment: Fragment) -> None:
-        columns = self._columns.setdefault(fragment.agent, Columns())
+        columns = self._columns.get(fragment.agent)
+        if columns is None:
+            columns = self._columns[fragment.agent] = Columns()
         place = self._places.get(fragment.seq)
         self._unsaved += 1
         if place is not None:

@@ -17,6 +17,7 @@ from tantivy import FieldType, Occur, Query
 
 from hairem_core.memory.arrays import Floats, Ints
 from hairem_core.memory.fragment import Fragment, Kind
+from hairem_core.memory.interpret.slots import words_of_slot
 from hairem_core.memory.language import LANGUAGES, analyzer, date_words
 from hairem_core.memory.recall.columns import milliseconds
 from hairem_core.memory.scope import READER_FIELD, Scope, readers
@@ -235,6 +236,7 @@ def _document(fragment: Fragment, around: Sequence[str]) -> tantivy.Document:
         document.add_text("about", key)
     for language in LANGUAGES:
         date = date_words(fragment.at, language)
-        text = "\n".join([*[fragment.content] * _OWN, date, *around])
+        slot = words_of_slot(fragment.slot) if fragment.slot else ""
+        text = "\n".join([*[fragment.content] * _OWN, date, slot, *around])
         document.add_text(language, text)
     return document

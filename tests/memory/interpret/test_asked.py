@@ -1,0 +1,47 @@
+"""A question and the fact that answers it often have no word in common."""
+
+import pytest
+
+from hairem_core.memory.interpret.interpreter import Interpreter
+from hairem_core.memory.interpret.slots import words_of_slot
+from hairem_core.memory.store import MemoryStore
+from tests.memory.messages import said
+
+_TOLD = (
+    "I moved to Lyon last month",
+    "I'm vegetarian",
+    "My favourite colour is green",
+    "I got a new job at Nestlé",
+    "The rain drips on the old roof",
+    "Le train de huit heures était en retard",
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Where do I live?", "Lyon"),
+        ("Où est-ce que j'habite ?", "Lyon"),
+        ("Do I eat meat?", "vegetarian"),
+        ("Quelle est ma couleur préférée ?", "green"),
+        ("Pour quelle entreprise est-ce que je travaille ?", "Nestlé"),
+    ],
+)
+async def test_a_fact_is_found_by_what_it_tells(
+    store: MemoryStore, question: str, answer: str
+) -> None:
+    interpreter = Interpreter(
+        store.database, store.writer, store.events, store.fragments, store.names.identify
+    )
+    for number, words in enumerate(_TOLD):
+        await store.record(said(words, conversation_id=f"c{number}"))
+    await interpreter.settle()
+    found = await store.recall("renarde", question, limit=3, asker="user:anna")
+    await interpreter.stop()
+    assert found, "nothing came"
+    assert answer in found[0].content
+
+
+def test_other_words_of_a_slot_are_those_of_both_languages() -> None:
+    assert {"colour", "couleur", "color"} <= set(words_of_slot("favourite colour").split())
+    assert words_of_slot("shelf of the barn") == "shelf of the barn"
