@@ -152,7 +152,8 @@ async def _ours(house: _House, folder: Path) -> dict[str, float]:
 async def _record(house: _House, store: MemoryStore) -> dict[str, float]:
     """Record everything as the messages that it came as."""
     messages = [message(each, agent_of(each)) for each in house.sayings]
-    first, rest = messages[:_ONE_BY_ONE], messages[_ONE_BY_ONE:]
+    alone = min(_ONE_BY_ONE, house.size // 4)
+    first, rest = messages[:alone], messages[alone:]
     started = time.perf_counter()
     for each in first:
         await store.record(each)

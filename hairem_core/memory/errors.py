@@ -15,6 +15,10 @@ class ConnectionLost(MemoryUnavailable):
     """A server went away before it told whether a write was carried out."""
 
 
+class CarriedOutLate(MemoryUnavailable):
+    """A write that seemed lost was carried out right before this one, which was not: try again."""
+
+
 class TransactionFailed(HairemError):
     """The engine refused a write, and carried out nothing of it."""
 

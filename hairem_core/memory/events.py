@@ -10,6 +10,7 @@ from surrealdb import RecordID
 
 from hairem_core.memory.chain import GENESIS, Break, ChainCheck, seal
 from hairem_core.memory.database import Database
+from hairem_core.memory.errors import CarriedOutLate
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.rows import to_row
 from hairem_core.memory.writer import Change, Head, Writer
@@ -61,11 +62,15 @@ class EventLog:
             rows = {msg_id: row for msg_id, (row, _) in taken.items()}
             for known in await self.known(list(rows)):
                 del rows[known]
+            new.clear()
             new.update(rows)
             return self.appended(head, list(rows.values()))
 
         try:
-            await self._writer.commit(build)
+            try:
+                await self._writer.commit(build)
+            except CarriedOutLate:
+                await self._writer.commit(build)
         except Exception as err:  # told to each who waits
             if not taken:  # it failed before they were
                 taken.update(self._pending)

@@ -1,6 +1,5 @@
 """The memory of every agent: what happened, what each makes of it, and finding it again."""
 
-import json
 import logging
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
@@ -13,10 +12,9 @@ from surrealdb import RecordID
 from hairem_core.errors import HairemError
 from hairem_core.memory.agents import AgentNames, Identify
 from hairem_core.memory.cold import ColdRecall, merged
-from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.database import Database
 from hairem_core.memory.embedding import Embedder, EmbeddingQueue, as_vector
 from hairem_core.memory.episodes import EpisodeMaker
-from hairem_core.memory.errors import StateFull
 from hairem_core.memory.events import EventLog
 from hairem_core.memory.fragment import Fragment, Kind
 from hairem_core.memory.fragments import FragmentStore
@@ -27,6 +25,7 @@ from hairem_core.memory.recall.ranking import Hit, Question, impersonal
 from hairem_core.memory.recent import RecentTurns
 from hairem_core.memory.rows import recollection, storable
 from hairem_core.memory.scope import Scope
+from hairem_core.memory.state import AgentState
 from hairem_core.memory.usage import UseCounter
 from hairem_core.memory.writer import Change, Head, Writer
 from hairem_core.sdk.message import Message, now
@@ -70,6 +69,7 @@ class MemoryStore:
         self.episodes = EpisodeMaker(self.names.identify)
         self.events = EventLog(database, writer, self.episodes)
         self.fragments = FragmentStore(database, writer)
+        self.state = AgentState(database, writer)
         self.embedder: Embedder = embedder or _NoEmbedder()
         self.index: RecallIndex
         self.embeddings: EmbeddingQueue
@@ -80,8 +80,6 @@ class MemoryStore:
         self._engine = database.url.partition("://")[0]
         self._recent = RecentTurns()
         self._uses = UseCounter(self.fragments)
-        self._state_keys: dict[str, set[str]] = {}
-        """By agent, of those that set a value since the store was opened."""
         self._embedding_failed = False
 
     @classmethod
@@ -297,51 +295,18 @@ class MemoryStore:
 
     async def get_state(self, agent_id: str, key: str) -> Any:
         """Return what an agent keeps under a key, or None. Raises MemoryUnavailable."""
-        rows = await self.database.query(
-            "SELECT VALUE value FROM $id", {"id": RecordID("agent_state", [agent_id, key])}
-        )
-        values = [each for each in rows if each is not None]
-        return json.loads(values[0]) if values else None
+        return await self.state.get(agent_id, key)
 
     async def set_state(
         self, agent_id: str, key: str, value: Any, *, max_keys: int | None = None
     ) -> None:
-        """Keep a JSON value under a key of an agent's; None deletes it.
-
-        Raises ValueError or TypeError for a value that is not JSON, StateFull when the agent has
-        `max_keys` others already, and MemoryUnavailable.
-        """
-        record = RecordID("agent_state", [agent_id, key])
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-        async def build(head: Head) -> Change:
-            keys = await self._keys_of(agent_id)
-            if value is None:
-                keys.discard(key)
-                gone = Statement(text="DELETE $id RETURN NONE", variables={"id": record})
-                return Change(statements=[gone])
-            if max_keys is not None and key not in keys and len(keys) >= max_keys:
-                raise StateFull(
-                    f"{agent_id} keeps {len(keys):,} values already, as many as it may",
-                    hint="Keep several in one value, or remove some by setting them to None.",
-                )
-            keys.add(key)
-            put = Statement(
-                text="UPSERT $id CONTENT { value: $value } RETURN NONE",
-                variables={"id": record, "value": text},
-            )
-            return Change(statements=[put])
-
-        try:
-            await self.writer.commit(build)
-        except HairemError:
-            self._state_keys.pop(agent_id, None)
-            raise
+        """Keep a JSON value under a key of an agent's; None deletes it. As `AgentState.put`."""
+        await self.state.put(agent_id, key, value, max_keys=max_keys)
 
     def let_go(self, msg_ids: Collection[UUID]) -> None:
         """Keep in memory nothing of events that were erased, nor of what agents kept."""
         self._recent.drop(msg_ids)
-        self._state_keys.clear()
+        self.state.forget_keys()
         self.episodes.forget_recalls()
 
     async def statistics(self) -> dict[str, Any]:
@@ -438,17 +403,6 @@ class MemoryStore:
                 return Change(added=[each for each in made if each.id not in known], episodes=last)
 
             await self.writer.commit(build)
-
-    async def _keys_of(self, agent_id: str) -> set[str]:
-        """Return the keys under which an agent keeps values; only this process changes them."""
-        if agent_id not in self._state_keys:
-            # A range over ids is a seek: between NONE and an array lies every text.
-            keys = await self.database.query(
-                "SELECT VALUE record::id(id)[1] FROM agent_state:[$agent, NONE]..[$agent, []]",
-                {"agent": agent_id},
-            )
-            self._state_keys[agent_id] = set(keys)
-        return self._state_keys[agent_id]
 
 
 def _key(about: str | None) -> str | None:

@@ -11,6 +11,7 @@ from surrealdb import RecordID
 
 from hairem_core.memory.database import Database, Statement
 from hairem_core.memory.errors import (
+    CarriedOutLate,
     ConnectionLost,
     MemoryUnavailable,
     TakenOver,
@@ -156,6 +157,9 @@ class Writer:
             head, statements = self._prepare(change)
             try:
                 await self._write(statements, head)
+            except CarriedOutLate:
+                await self._settle()
+                raise
             except MemoryUnavailable:
                 self._unsure.append((change, head))
                 raise
@@ -232,12 +236,19 @@ class Writer:
                     raise self._taken_over() from err
                 if _MOVED not in err.what:
                     raise
-                if await self._stored_rev() == head.rev:
+                rev = await self._stored_rev()
+                if rev == head.rev:
                     return  # it seemed lost, and was only late
+                if any(rev == each.rev for _, each in self._unsure):
+                    raise CarriedOutLate(
+                        "an earlier write, which seemed lost, came first",
+                        where=err.where,
+                        hint="Try again.",
+                    ) from err
                 raise MemoryUnavailable(
                     "the store is not where this H-Core left it",
                     where=err.where,
-                    hint="Try again; if it was restored from a backup, restart H-Core.",
+                    hint="If it was restored from a backup, restart H-Core.",
                 ) from err
             else:
                 return

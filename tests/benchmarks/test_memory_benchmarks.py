@@ -142,16 +142,16 @@ def test_the_peers_are_what_they_say() -> None:
 
 
 def test_memory_finds_what_exact_arithmetic_finds(capsys: pytest.CaptureFixture[str]) -> None:
-    memory.main(["--sizes", "300", "--queries", "50", "--json"])
+    memory.main(["--sizes", "240", "--queries", "50", "--json"])
 
     report = json.loads(capsys.readouterr().out)
     ours = report["ours"]
     assert ours["exact_top_10"] >= 0.98
     assert ours["alone_exact_top_10"] >= 0.98
     assert ours["exact_top_10_by_meaning"] >= 0.98
-    assert ours["written_before_kill"] >= 300
+    assert ours["written_before_kill"] >= 240
     assert 0 < ours["recall_p50_ms"] <= ours["recall_p95_ms"]
-    assert ours["sizes"]["300"]["recall_p50_ms"] == ours["recall_p50_ms"]
+    assert ours["sizes"]["240"]["recall_p50_ms"] == ours["recall_p50_ms"]
     scan = report["peers"]["numpy_scan"]["recall_p50_ms"]
     expected = ours["recall_p50_ms"] / scan
     assert report["ratios"]["numpy_scan_recall_p50"] == pytest.approx(expected, rel=0.01)

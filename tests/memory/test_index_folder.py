@@ -69,7 +69,7 @@ async def test_a_file_that_is_torn_or_garbled_is_never_fatal(url: str, index: Pa
     files = [each.relative_to(whole) for each in whole.rglob("*") if each.is_file()]
     assert len(files) > 5
     for file in files:
-        for damage in random.sample(("empty", "half", "flipped", "longer", "garbage"), 2):
+        for damage in random.sample(("empty", "half", "flipped", "longer", "garbage"), 1):
             shutil.rmtree(index)
             shutil.copytree(whole, index)
             _damage(index / file, damage)

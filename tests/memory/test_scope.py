@@ -51,7 +51,7 @@ async def asked(request: pytest.FixtureRequest, folder_url: str) -> Any:
     await store.close()
 
 
-FRAGMENTS = st.lists(
+FRAGMENTS: st.SearchStrategy[list[dict[str, Any]]] = st.lists(
     st.builds(
         dict,
         agent=st.sampled_from(AGENTS),
@@ -130,10 +130,10 @@ async def test_nobody_finds_what_is_anothers_alone(
     scope = Scope(agent=mine, with_shared=shared)
     fetched = await asked.fragments.fetch([each.id for each in stored], scope)
     assert set(fetched) == {each.id for each in stored if scope.admits(each)}
-    for each in stored:
-        if each.agent != mine:
+    for other in stored:
+        if other.agent != mine:
             with pytest.raises(UnknownFragment):
-                await asked.history(asker, each.id)
+                await asked.history(asker, other.id)
 
 
 def _held(fragment: Fragment, then: datetime) -> bool:

@@ -8,60 +8,34 @@ another store or cannot be read.
 import asyncio
 import logging
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import numpy as np
-from surrealdb import RecordID
 
 from hairem_core.errors import HairemError
 from hairem_core.memory.database import Database
 from hairem_core.memory.errors import MemoryUnavailable
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.recall import snapshot
+from hairem_core.memory.recall.changes import Pending, pages
 from hairem_core.memory.recall.columns import FOREVER, Columns, Place
 from hairem_core.memory.recall.ranking import Hit, Part, Question, rank
+from hairem_core.memory.recall.surroundings import Surroundings
 from hairem_core.memory.recall.text import TextIndex, discard
 from hairem_core.memory.rows import fragment_of
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.writer import Change, Head
 
 _LOGGER = logging.getLogger(__name__)
-_REACH = 2
-"""How many things said before and after one find it too."""
-_RECENT = 2_000
-"""Contents that are kept in memory, since the next ones stand beside them."""
 _GATHER = 0.05
 """Seconds that changes gather before they are committed together, unless a search wants them."""
-_PAGE = 1_000
 _BATCH = 20_000
 """Fragments that go into one commit of the text index while it catches up."""
 _SAVE_AFTER = 20_000
 """Changes after which the columns are written to disk again."""
-
-
-@dataclass(kw_only=True)
-class _Pending:
-    """What the text index does not have yet."""
-
-    put: dict[int, Fragment] = field(default_factory=dict)
-    neighbours: set[int] = field(default_factory=set)
-    """Numbers of fragments around which something changed."""
-    remove: set[int] = field(default_factory=set)
-    rev: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.put or self.neighbours or self.remove)
-
-    def follow(self, earlier: _Pending) -> None:
-        """Take over what was to be done before this, and was not."""
-        kept = {seq: each for seq, each in earlier.put.items() if seq not in self.remove}
-        self.put = kept | self.put
-        self.neighbours |= earlier.neighbours - self.remove
-        self.remove |= earlier.remove
 
 
 class RecallIndex:
@@ -73,10 +47,9 @@ class RecallIndex:
         self._store_id = store_id
         self._columns: dict[UUID, Columns] = {}
         self._places: dict[int, Place] = {}
-        self._recent: dict[UUID, str] = {}
-        """Contents of the last fragments, which the next ones stand beside."""
-        self._pending = _Pending()
-        self._committing: _Pending | None = None
+        self._surroundings = Surroundings(database, self._place)
+        self._pending = Pending()
+        self._committing: Pending | None = None
         self._committed = asyncio.Event()
         self._rev = 0
         self._text_rev = 0
@@ -146,10 +119,10 @@ class RecallIndex:
             rank, self._text, self._places, parts, scope, question, now, frozenset(exclude)
         )
 
-    def place(self, seq: int) -> tuple[UUID, Columns, int] | None:
-        """Return whose a fragment is, and where its columns say what."""
+    def _place(self, seq: int) -> tuple[Columns, int] | None:
+        """Return which columns tell of a fragment, and in which row."""
         place = self._places.get(seq)
-        return (place.agent, self._columns[place.agent], place.row) if place else None
+        return (self._columns[place.agent], place.row) if place else None
 
     def speakers(self, scope: Scope) -> list[tuple[str, str]]:
         """Return address and name of those who said what may be seen."""
@@ -215,7 +188,8 @@ class RecallIndex:
         async with self._lock:
             await asyncio.to_thread(self._text.close)
             await asyncio.to_thread(self._start_anew)
-            self._places, self._recent, self._pending = {}, {}, _Pending()
+            self._places, self._pending = {}, Pending()
+            self._surroundings.clear()
             rev, self._rev = self._rev, 0
         await self._catch_up(rev)
 
@@ -243,15 +217,13 @@ class RecallIndex:
             # Its words are the same as ever: it was of use, or was replaced.
             if was_shared != (fragment.visibility == "shared"):
                 self._pending.put[fragment.seq] = fragment
-                self._pending.neighbours |= self._around(columns, place.row)
+                self._pending.neighbours |= self._surroundings.numbers(columns, place.row)
             return
         row = columns.put(fragment, None)
         self._places[fragment.seq] = Place(fragment.agent, row)
         self._pending.put[fragment.seq] = fragment
-        self._recent[fragment.id] = fragment.content
-        if len(self._recent) > _RECENT:
-            del self._recent[next(iter(self._recent))]
-        self._pending.neighbours |= self._around(columns, row)
+        self._surroundings.note(fragment)
+        self._pending.neighbours |= self._surroundings.numbers(columns, row)
 
     def _put_vector(self, seq: int, vector: bytes) -> None:
         place = self._places.get(seq)
@@ -268,18 +240,13 @@ class RecallIndex:
     def _remove(self, seq: int) -> None:
         if place := self._places.pop(seq, None):
             columns = self._columns[place.agent]
-            self._recent.pop(columns.uuid(place.row), None)
-            self._pending.neighbours |= self._around(columns, place.row)
+            self._surroundings.forget(columns.uuid(place.row))
+            self._pending.neighbours |= self._surroundings.numbers(columns, place.row)
             columns.remove(place.row)
         self._pending.put.pop(seq, None)
         self._pending.neighbours.discard(seq)
         self._pending.remove.add(seq)
         self._unsaved += 1
-
-    @staticmethod
-    def _around(columns: Columns, row: int) -> set[int]:
-        """Return the numbers of those whose surroundings a row is part of."""
-        return {int(columns.seq[each]) for each in columns.around(row, _REACH)}
 
     async def _settle(self, scope: Scope, question: Question, exclude: Collection[UUID]) -> None:
         """Wait until what was observed can be found, where it may concern this question.
@@ -293,7 +260,7 @@ class RecallIndex:
             await self._committed.wait()
 
     @staticmethod
-    def _concerns(pending: _Pending, scope: Scope, exclude: Collection[UUID]) -> bool:
+    def _concerns(pending: Pending, scope: Scope, exclude: Collection[UUID]) -> bool:
         if pending.remove:
             return True  # what was forgotten a moment ago must not be found
         return any(
@@ -318,12 +285,12 @@ class RecallIndex:
 
     async def _commit_pending(self) -> None:
         """Have the text index take in what is pending, if anything, and where it stands."""
-        taken, self._pending = self._pending, _Pending(rev=self._rev)
+        taken, self._pending = self._pending, Pending(rev=self._rev)
         rev = taken.rev if taken else self._rev
         self._committing = taken
         self._committed.clear()
         try:
-            put = await self._with_surroundings(taken)
+            put = await self._surroundings.of(taken)
             await asyncio.to_thread(
                 self._text.commit, put=put, remove=taken.remove, stamp=self._stamp(rev)
             )
@@ -341,52 +308,6 @@ class RecallIndex:
         finally:
             self._committing = None
             self._committed.set()
-
-    async def _with_surroundings(self, taken: _Pending) -> list[tuple[Fragment, list[str]]]:
-        """Return what is to be indexed, each with the texts around it."""
-        wanted = dict(taken.put)
-        others = [self._id(seq) for seq in taken.neighbours if seq not in wanted]
-        fetched = await self._fetch([each for each in others if each is not None])
-        wanted |= {each.seq: each for each in fetched}
-        ids = {seq: self._ids_around(seq) for seq in wanted}
-        texts = {each.id: each.content for each in wanted.values()}
-        unknown = {
-            each
-            for around in ids.values()
-            for each in around
-            if each not in texts and each not in self._recent
-        }
-        texts |= {each.id: each.content for each in await self._fetch(list(unknown))}
-        return [
-            (
-                fragment,
-                [text for each in ids[seq] if (text := texts.get(each) or self._recent.get(each))],
-            )
-            for seq, fragment in wanted.items()
-        ]
-
-    def _id(self, seq: int) -> UUID | None:
-        place = self._places.get(seq)
-        return self._columns[place.agent].uuid(place.row) if place else None
-
-    def _ids_around(self, seq: int) -> list[UUID]:
-        place = self._places.get(seq)
-        if place is None:
-            return []
-        columns = self._columns[place.agent]
-        around = columns.around(place.row, _REACH)
-        if columns.shared[place.row]:
-            # Whoever may find it must not find it by what is not shared.
-            around = [each for each in around if columns.shared[each]]
-        return [columns.uuid(each) for each in around]
-
-    async def _fetch(self, ids: list[UUID]) -> list[Fragment]:
-        if not ids:
-            return []
-        rows = await self._database.query(
-            "SELECT * FROM $ids", {"ids": [RecordID("fragment", each) for each in ids]}
-        )
-        return [fragment_of(row) for row in rows]
 
     def _spawn(self, work: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.ensure_future(work)
@@ -444,11 +365,11 @@ class RecallIndex:
         if start >= rev:
             return
         await self._catch_up_fragments(start)
-        async for rows in _pages(self._database, "embedding", "rev", start):
+        async for rows in pages(self._database, "embedding", "rev", start):
             for row in rows:
                 if row["model"] == self.model:
                     self._put_vector(row["seq"], row["vector"])
-        async for rows in _pages(self._database, "gone", "rev", start):
+        async for rows in pages(self._database, "gone", "rev", start):
             for row in rows:
                 self._remove(row["id"].id)
         self._rev = self._pending.rev = rev
@@ -460,34 +381,14 @@ class RecallIndex:
         newest = max(seqs, default=0)
         # What is new comes in the order in which it was first stored, since it stands beside what
         # was said before; also what was changed since, as by being of use.
-        async for rows in _pages(self._database, "fragment", "seq", newest):
+        async for rows in pages(self._database, "fragment", "seq", newest):
             for row in rows:
                 self._put(fragment_of(row))
             if len(self._pending.put) >= _BATCH:
                 self._pending.rev = start
                 await self.flush()
         if newest:
-            async for rows in _pages(self._database, "fragment", "rev", start):
+            async for rows in pages(self._database, "fragment", "rev", start):
                 for row in rows:
                     if row["seq"] <= newest:
                         self._put(fragment_of(row))
-
-
-async def _pages(database: Database, table: str, field: str, after: int) -> Any:
-    """Yield the rows of a table whose indexed `field` is beyond a number, in its order."""
-    last: int = after
-    seen: set[Any] = set()
-    while True:
-        rows = await database.query(
-            f"SELECT * FROM {table} WHERE {field} >= $after "  # noqa: S608
-            f"ORDER BY {field} LIMIT $page",
-            {"after": last if seen else last + 1, "page": _PAGE + len(seen)},
-        )
-        fresh = [row for row in rows if str(row["id"]) not in seen]
-        if not fresh:
-            return
-        yield fresh
-        newest = fresh[-1][field]
-        kept = {str(row["id"]) for row in fresh if row[field] == newest}
-        seen = kept | (seen if newest == last else set())
-        last = newest

@@ -1,0 +1,97 @@
+"""What was said around a fragment: the words of its neighbours find it, too."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from surrealdb import RecordID
+
+from hairem_core.memory.database import Database
+from hairem_core.memory.fragment import Fragment
+from hairem_core.memory.recall.changes import Pending
+from hairem_core.memory.recall.columns import Columns
+from hairem_core.memory.rows import fragment_of
+
+_REACH = 2
+"""How many things said before and after one find it too."""
+_RECENT = 2_000
+"""Contents that are kept in memory, since the next ones stand beside them."""
+
+
+class Surroundings:
+    """Knows the texts around fragments: the last ones by heart, others from the store."""
+
+    def __init__(
+        self, database: Database, place: Callable[[int], tuple[Columns, int] | None]
+    ) -> None:
+        """`place` tells which columns tell of a fragment, by its number, and in which row."""
+        self._database = database
+        self._place = place
+        self._recent: dict[UUID, str] = {}
+
+    def note(self, fragment: Fragment) -> None:
+        """Keep a text in mind, since the next ones will stand beside it."""
+        self._recent[fragment.id] = fragment.content
+        if len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
+
+    def forget(self, fragment_id: UUID) -> None:
+        """Keep a text in mind no longer."""
+        self._recent.pop(fragment_id, None)
+
+    def clear(self) -> None:
+        """Keep nothing in mind."""
+        self._recent.clear()
+
+    @staticmethod
+    def numbers(columns: Columns, row: int) -> set[int]:
+        """Return the numbers of those whose surroundings a row is part of."""
+        return {int(columns.seq[each]) for each in columns.around(row, _REACH)}
+
+    async def of(self, taken: Pending) -> list[tuple[Fragment, list[str]]]:
+        """Return what is to be indexed, each with the texts around it.
+
+        Raises MemoryUnavailable.
+        """
+        wanted = dict(taken.put)
+        others = [self._id(seq) for seq in taken.neighbours if seq not in wanted]
+        fetched = await self._fetch([each for each in others if each is not None])
+        wanted |= {each.seq: each for each in fetched}
+        ids = {seq: self._ids(seq) for seq in wanted}
+        texts = {each.id: each.content for each in wanted.values()}
+        unknown = {
+            each
+            for around in ids.values()
+            for each in around
+            if each not in texts and each not in self._recent
+        }
+        texts |= {each.id: each.content for each in await self._fetch(list(unknown))}
+        return [
+            (
+                fragment,
+                [text for each in ids[seq] if (text := texts.get(each) or self._recent.get(each))],
+            )
+            for seq, fragment in wanted.items()
+        ]
+
+    def _id(self, seq: int) -> UUID | None:
+        place = self._place(seq)
+        return place[0].uuid(place[1]) if place else None
+
+    def _ids(self, seq: int) -> list[UUID]:
+        place = self._place(seq)
+        if place is None:
+            return []
+        columns, row = place
+        around = columns.around(row, _REACH)
+        if columns.shared[row]:
+            # Whoever may find it must not find it by what is not shared.
+            around = [each for each in around if columns.shared[each]]
+        return [columns.uuid(each) for each in around]
+
+    async def _fetch(self, ids: list[UUID]) -> list[Fragment]:
+        if not ids:
+            return []
+        rows = await self._database.query(
+            "SELECT * FROM $ids", {"ids": [RecordID("fragment", each) for each in ids]}
+        )
+        return [fragment_of(row) for row in rows]
