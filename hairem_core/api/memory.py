@@ -177,7 +177,7 @@ class MemoryViews:
         if query.archived:
             cold = await self._store.search_archive(scope, question)
             archived = {each.id for _, each in cold} - {each.id for _, each in found}
-            found = merged(found, cold, query.limit)
+            found = merged(query.q, found, cold, query.limit)
         return SearchAnswer(
             results=[
                 FragmentFound(

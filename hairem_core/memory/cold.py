@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from hairem_core.memory import decay
 from hairem_core.memory.archive.mover import ArchiveMover
 from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.fragment import Fragment
+from hairem_core.memory.language import words_of
 from hairem_core.memory.recall.ranking import MEANING, Hit, Question, after_fading
 from hairem_core.memory.scope import Scope
 from hairem_core.sdk.recollection import Why
@@ -80,9 +82,25 @@ class ColdRecall:
 
 
 def merged(
-    warm: Sequence[tuple[Hit, Fragment]], cold: Sequence[tuple[Hit, Fragment]], limit: int
+    question: str,
+    warm: Sequence[tuple[Hit, Fragment]],
+    cold: Sequence[tuple[Hit, Fragment]],
+    limit: int,
 ) -> list[tuple[Hit, Fragment]]:
-    """Return the best of both, best first. What is in both counts as warm."""
+    """Return the best of both, best first. What is in both counts as warm.
+
+    Warm scores are shares of the best one's, however poor that is; cold ones are shares of the
+    question. So warm ones count for as much as the best of them has of the question.
+    """
     there = {fragment.id for _, fragment in warm}
-    both = [*warm, *(each for each in cold if each[1].id not in there)]
-    return sorted(both, key=lambda each: each[0].score, reverse=True)[:limit]
+    fit = max((_share(question, fragment.content) for _, fragment in warm), default=0.0)
+    both = [(fit * hit.score, hit, fragment) for hit, fragment in warm]
+    both += [(hit.score, hit, each) for hit, each in cold if each.id not in there]
+    both.sort(key=lambda each: each[0], reverse=True)
+    return [(replace(hit, score=score), fragment) for score, hit, fragment in both[:limit]]
+
+
+def _share(question: str, content: str) -> float:
+    """Return how much of a question's words a text has, from 0 to 1."""
+    asked = words_of(question)
+    return len(asked & words_of(content)) / len(asked) if asked else 1.0

@@ -193,7 +193,7 @@ class MemoryStore:
         if include_archived and self.cold is not None:
             cold = await self.search_archive(scope, question)
             archived = {each.id for _, each in cold} - {each.id for _, each in found}
-            found = merged(found, cold, limit)
+            found = merged(query, found, cold, limit)
         if is_use:
             self._note_use(self.names.identify(agent_id), [each for _, each in found], archived)
         return [
