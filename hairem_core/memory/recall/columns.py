@@ -260,11 +260,11 @@ class Columns:
             setattr(self, name, self._arrays[name][: self.size])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Place:
     """Where a fragment is: whose columns, and which row."""
 
-    agent: UUID
+    columns: Columns
     row: int
 
 

@@ -122,7 +122,7 @@ class RecallIndex:
     def _place(self, seq: int) -> tuple[Columns, int] | None:
         """Return which columns tell of a fragment, and in which row."""
         place = self._places.get(seq)
-        return (self._columns[place.agent], place.row) if place else None
+        return (place.columns, place.row) if place else None
 
     def speakers(self, scope: Scope) -> list[tuple[str, str]]:
         """Return address and name of those who said what may be seen."""
@@ -220,7 +220,7 @@ class RecallIndex:
                 self._pending.neighbours |= self._surroundings.numbers(columns, place.row)
             return
         row = columns.put(fragment, None)
-        self._places[fragment.seq] = Place(fragment.agent, row)
+        self._places[fragment.seq] = Place(columns, row)
         self._pending.put[fragment.seq] = fragment
         self._surroundings.note(fragment)
         self._pending.neighbours |= self._surroundings.numbers(columns, row)
@@ -234,12 +234,12 @@ class RecallIndex:
             for each in self._columns.values():
                 each.forget_vectors()
         self._dimensions = len(vector) // 2
-        self._columns[place.agent].put_vector(place.row, vector)
+        place.columns.put_vector(place.row, vector)
         self._unsaved += 1
 
     def _remove(self, seq: int) -> None:
         if place := self._places.pop(seq, None):
-            columns = self._columns[place.agent]
+            columns = place.columns
             self._surroundings.forget(columns.uuid(place.row))
             self._pending.neighbours |= self._surroundings.numbers(columns, place.row)
             columns.remove(place.row)
@@ -341,10 +341,10 @@ class RecallIndex:
             self._start_anew()
             self.rebuilt = rev > 0
         self._rev = known
-        for agent, columns in self._columns.items():
+        for columns in self._columns.values():
             self._dimensions = self._dimensions or columns.dimensions
             for row in np.flatnonzero(columns.live):
-                self._places[int(columns.seq[row])] = Place(agent, int(row))
+                self._places[int(columns.seq[row])] = Place(columns, int(row))
 
     def _start_anew(self) -> None:
         self._columns = {}

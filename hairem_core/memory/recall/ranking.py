@@ -42,7 +42,7 @@ _ASKING = 0.15
 _ANSWERING = 0.1
 _LEAST_KEPT = 0.9
 """What fading leaves of a score, at least."""
-_HITS = 300
+_HITS = 1_000
 """Hits of the text index that are looked at."""
 _LEAST_COSINE = 0.15
 """Below this, two texts have nothing to do with each other."""
@@ -243,12 +243,12 @@ def _words(
     asked = question.impersonal if text.words(question.impersonal) else question.text
     seqs, scores = text.search(asked, scope, filters, limit=_HITS)
     words = np.zeros(size, np.float32)
-    starts = {part.agent: (part.start, part.size) for part in parts}
+    starts = {id(part.columns): (part.start, part.size) for part in parts}
     for seq, score in zip(seqs.tolist(), scores.tolist(), strict=True):
         place = places.get(seq)
-        if place is None or place.agent not in starts:
+        if place is None or (part := starts.get(id(place.columns))) is None:
             continue
-        start, rows = starts[place.agent]
+        start, rows = part
         if place.row < rows:
             words[start + place.row] = score
     return words
@@ -256,13 +256,14 @@ def _words(
 
 def _rows_mask(seqs: Ints, places: Mapping[int, Place], parts: Sequence[Part], size: int) -> Bools:
     mask = np.zeros(size, np.bool_)
-    starts = {part.agent: (part.start, part.size) for part in parts}
+    starts = {id(part.columns): (part.start, part.size) for part in parts}
     for seq in seqs.tolist():
         place = places.get(seq)
-        if place is not None and place.agent in starts:
-            start, rows = starts[place.agent]
-            if place.row < rows:
-                mask[start + place.row] = True
+        if place is None or (part := starts.get(id(place.columns))) is None:
+            continue
+        start, rows = part
+        if place.row < rows:
+            mask[start + place.row] = True
     return mask
 
 

@@ -5,7 +5,6 @@ Source of the ranking: Robertson & Zaragoza (2009), as tantivy implements it: k1
 
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,8 +30,6 @@ _TIE = 0.1
 _OWN = 2
 """How often a fragment's own words count beside those around it."""
 _SUMS = "sums.json"
-_SEGMENT = re.compile(r"[0-9a-f]{32}\.")
-"""The name of a file of tantivy's that it writes once."""
 _STAMP_FIELD, _STAMP = "stamp", "stamp"
 
 
@@ -143,7 +140,8 @@ class TextIndex:
         """Write down the checksums of the files: tantivy does not look at its own."""
         if self._folder is None:
             return
-        names = {each.name for each in self._folder.iterdir() if _is_segment(each.name)}
+        whole = _segments(self._folder)
+        names = {each.name for each in self._folder.iterdir() if each.name[:32] in whole}
         sums = {name: self._sums.get(name) or _sum(self._folder / name) for name in names}
         if sums != self._sums:
             fresh = self._folder / f"{_SUMS}.new"
@@ -183,9 +181,13 @@ class TextIndex:
         return Query.boolean_query([(Occur.Should, each) for each in terms])
 
 
-def _is_segment(name: str) -> bool:
-    """Return whether a file of tantivy's is one that it never changes."""
-    return _SEGMENT.match(name) is not None
+def _segments(folder: Path) -> set[str]:
+    """Return how the names of files begin that tantivy changes no more.
+
+    Other files may be of a merge that is under way.
+    """
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    return {each["segment_id"].replace("-", "") for each in meta["segments"]}
 
 
 def _sum(file: Path) -> str:

@@ -11,7 +11,8 @@ import pytest
 from hairem_core.memory.store import MemoryStore
 from tests.memory.dream.scene import Archive, Clock, Embedder, furnish
 
-_ROUNDS = 50
+_ROUNDS = int(os.environ.get("HAIREM_KILLS", "12"))
+"""`scripts/soak` has many more."""
 
 
 @pytest.mark.timeout(600)
