@@ -239,7 +239,7 @@ class MemoryViews:
                 whole=True, checked=found.checked, erased=found.erased, anchor="away"
             )
         if anchor is not None and (what := await self._differs(anchor, found.checked)):
-            return VerifyAnswer(whole=False, number=anchor.number, what=what, anchor="holds")
+            return VerifyAnswer(whole=False, number=anchor.number, what=what, anchor="contradicts")
         return VerifyAnswer(
             whole=True,
             checked=found.checked,

@@ -185,9 +185,9 @@ class VerifyAnswer(_Model):
     """Events; None where it is broken."""
     erased: int | None = None
     """Of these, those whose content was dropped on purpose."""
-    anchor: Literal["none", "holds", "away"] = "none"
-    """Whether the archive, too, knows the chain as it is: it knows of none yet, it does, or it
-    cannot be reached.
+    anchor: Literal["none", "holds", "contradicts", "away"] = "none"
+    """Whether the archive, too, knows the chain as it is: it knows of none yet, it does, it knows
+    it otherwise, or it cannot be reached.
     """
     number: int | None = None
     """Of the first event that is wrong."""
