@@ -8,7 +8,7 @@ from hairem_core.memory.interpret.attribute_patterns import ATTRIBUTE_PATTERNS
 from hairem_core.memory.interpret.entities import Mention, entity_key, is_name
 from hairem_core.memory.interpret.extracted import ExtractedFact, Link
 from hairem_core.memory.interpret.guards import Clause
-from hairem_core.memory.interpret.said_of import is_keepable, location_of
+from hairem_core.memory.interpret.said_of import is_keepable, is_put_away, location_of
 from hairem_core.memory.interpret.slots import canonical, kind_of_value, value_of
 from hairem_core.memory.interpret.subjects import name_in
 from hairem_core.memory.interpret.text import plain
@@ -274,7 +274,7 @@ def _relative(told: _Told, subject: str, role: str) -> ExtractedFact | None:
 def _place(told: _Told) -> ExtractedFact | None:
     thing = canonical(told.plain("noun"))
     value = told.plain("v")
-    if not is_keepable(thing) or not is_worth(value, most_words=10):
+    if not is_put_away(thing, value) or not is_worth(value, most_words=10):
         return None
     if value.split()[0] == "the" and " to" not in told.match.group():
         return None

@@ -14,11 +14,16 @@ from hairem_core.memory.interpret.vocabulary import (
     COLOURS,
     INSTRUMENTS,
     KEEPABLES,
+    KEEPING_PLACES,
     LANGUAGES_SPOKEN,
+    NEVER_KEPT,
+    PETS,
+    ROLES,
 )
 
 _MOST_WORDS = 4
 """Of one thing in a list."""
+_MOST_WORDS_OF_A_THING = 4
 _NO_TASTE = re.compile(r"(?:to |when |that |if |how |being |seeing |the |all |my |quand |que )")
 """What is liked here and now: the energy, the way it turned out."""
 _DISLIKES = re.compile(r"^(?:hate|dislike|detest|loathe|can|cannot|hai|horreur|deteste)")
@@ -192,9 +197,10 @@ def _prefers(told: Told) -> list[ExtractedFact]:
 
 def _keeps(told: Told) -> list[ExtractedFact]:
     thing = canonical(told.group("thing") or "")
-    if not is_keepable(thing) or not is_worth(told.group("v") or "", most_words=10):
+    place = told.group("v") or ""
+    if not is_put_away(thing, place) or not is_worth(place, most_words=10):
         return []
-    place = location_of(told.group("v") or "")
+    place = location_of(place)
     return [
         told.fact(
             "location",
@@ -209,6 +215,22 @@ def _keeps(told: Told) -> list[ExtractedFact]:
 def location_of(value: str) -> str:
     """Return a place of a thing as it is compared with another one: moved to is as kept in."""
     return re.sub(r"^(?:to|into|inside|within) ", "in ", value_of(value))
+
+
+def is_put_away(thing: str, place: str) -> bool:
+    """Return whether a thing that is in a place will be looked for there."""
+    if is_keepable(thing):
+        return True
+    things, places = set(thing.split()), re.findall(r"[\w-]+", place)
+    known = PETS | ROLES | NEVER_KEPT
+    if (
+        not things
+        or len(thing.split()) > _MOST_WORDS_OF_A_THING
+        or things & known
+        or thing in known
+    ):
+        return False
+    return not KEEPING_PLACES.isdisjoint(places)
 
 
 def is_keepable(thing: str) -> bool:

@@ -240,6 +240,25 @@ KEEPABLES = frozenset(
         *("tent", "tente", "sleeping bag", "lightbulbs", "ampoules", "bike", "stepladder"),
     }
 )
+_KEEPING_PLACES = """
+    attic loft cellar basement shed garage drawer drawers cupboard cabinet closet wardrobe shelf
+    shelves box basket bag chest trunk boot laundry pantry larder bookcase dresser sideboard safe
+    bowl tin jar hook rack doormat flowerpot car glovebox toolbox desk nightstand
+    grenier cave sous-sol remise cabanon garage tiroir placard armoire etagere boite panier sac
+    coffre malle buanderie cellier commode buffet bibliotheque crochet paillasson pot voiture
+    bureau penderie debarras dressing vitrine corbeille
+    """
+KEEPING_PLACES = frozenset(_KEEPING_PLACES.split())
+"""Where things are put away: what is said to be there will be looked for."""
+_NEVER_KEPT = """
+    meeting party dinner lunch breakfast concert show film movie match game lesson class exam train
+    bus plane weather problem light lights lamp kid kids child children baby everyone everybody
+    nobody water smoke fire noise smell leak mouse spider guest guests
+    reunion fete diner dejeuner repas spectacle cours examen avion meteo probleme lumiere lumieres
+    lampe enfant enfants bebe eau fumee feu bruit odeur fuite souris araignee invite invites monde
+    """
+NEVER_KEPT = frozenset(_NEVER_KEPT.split())
+"""What is in a place for a moment only."""
 HOUSE_THINGS = frozenset(
     {
         *("wifi", "garage", "gate", "door", "front door", "alarm", "safe", "house", "building"),

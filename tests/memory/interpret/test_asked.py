@@ -1,7 +1,11 @@
 """A question and the fact that answers it often have no word in common."""
 
+from datetime import UTC, datetime
+
 import pytest
 
+from hairem_core.memory.interpret.extracted import Said
+from hairem_core.memory.interpret.facts import extract
 from hairem_core.memory.interpret.interpreter import Interpreter
 from hairem_core.memory.interpret.slots import words_of_slot
 from hairem_core.memory.store import MemoryStore
@@ -45,3 +49,22 @@ async def test_a_fact_is_found_by_what_it_tells(
 def test_other_words_of_a_slot_are_those_of_both_languages() -> None:
     assert {"colour", "couleur", "color"} <= set(words_of_slot("favourite colour").split())
     assert words_of_slot("shelf of the barn") == "shelf of the barn"
+
+
+@pytest.mark.parametrize(
+    ("words", "subject"),
+    [
+        ("Le cadenas rond est dans la remise.", "thing:cadenas rond"),
+        ("The trowel is now in the cellar", "thing:trowel"),
+        ("I moved the copper kettle to the attic", "thing:copper kettle"),
+        ("The meeting is in the garage", None),
+        ("The cat is in the box", None),
+        ("Les enfants sont dans la voiture", None),
+        ("The answer is in the book", None),
+        ("There is water in the cellar", None),
+    ],
+)
+def test_what_is_put_away_is_known_by_where(words: str, subject: str | None) -> None:
+    said_now = Said(text=words, speaker="user:anna", at=datetime(2026, 5, 1, tzinfo=UTC))
+    found = [(each.subject, each.slot) for each in extract(said_now)]
+    assert found == ([(subject, "location")] if subject else [])
