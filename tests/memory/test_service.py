@@ -1,0 +1,106 @@
+"""All of memory together: what is archived is found when asked for, and warm again once of use."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from hairem_core.config import MemoryConfig
+from hairem_core.memory.forget.selector import Selector
+from hairem_core.memory.scope import Scope
+from hairem_core.memory.service import MemoryService
+from tests.memory.messages import said
+
+_CODE = "the code of the old safe is violet"
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncGenerator[MemoryService]:
+    opened = await MemoryService.open(tmp_path, MemoryConfig())
+    await opened.start()
+    yield opened
+    await opened.close()
+
+
+async def _archive_all(service: MemoryService) -> None:
+    store = service.store
+    ids = [each.uuid(row) for each in store.index.columns().values() for row in range(each.size)]
+    found = await store.fragments.fetch(ids, Scope(agent=None))
+    assert await service.mover.archive(list(found.values())) == len(found)
+
+
+async def test_what_is_archived_comes_when_asked_for_and_is_warm_once_of_use(
+    service: MemoryService,
+) -> None:
+    store = service.store
+    await store.record(said(_CODE))
+    await _archive_all(service)
+    question = "What is the code of the safe?"
+
+    assert await store.recall("renarde", question, limit=5) == []
+    (looked_at,) = await store.recall("renarde", question, limit=5, include_archived=True)
+    assert (looked_at.content, looked_at.is_archived) == (_CODE, True)
+    assert looked_at.why is not None
+    assert looked_at.why.words > 0.5
+    # A look alone moves nothing.
+    assert await store.recall("renarde", question, limit=5) == []
+
+    await store.recall("renarde", question, limit=5, include_archived=True, is_use=True)
+    await service.cold.close()
+    (warm,) = await store.recall("renarde", question, limit=5)
+    assert (warm.fragment_id, warm.is_archived) == (looked_at.fragment_id, False)
+    assert await service.archive.ids([warm.fragment_id]) == set()
+
+
+async def test_of_another_agent_nothing_comes_from_the_archive(service: MemoryService) -> None:
+    await service.store.record(said(_CODE))
+    await _archive_all(service)
+    found = await service.store.recall("electra", _CODE, limit=5, include_archived=True)
+    shared = await service.store.recall(
+        "electra", _CODE, limit=5, include_archived=True, shared=True
+    )
+    assert found == shared == []
+
+
+async def test_a_good_archived_answer_comes_before_a_poor_warm_one(service: MemoryService) -> None:
+    store = service.store
+    await store.record(said(_CODE, conversation_id="c1"))
+    await _archive_all(service)
+    await store.record(said("the old clock ticks", conversation_id="c2"))
+
+    found = await store.recall("renarde", "code of the old safe", limit=5, include_archived=True)
+
+    assert [each.content for each in found] == [_CODE, "the old clock ticks"]
+
+
+async def test_forgetting_waits_for_a_dream_and_the_dream_for_it(service: MemoryService) -> None:
+    store = service.store
+    for number in range(20):
+        await store.record(said(f"Zorblex rang at {number} o'clock", conversation_id=f"c{number}"))
+    async with service._upkeep:
+        forgetting = service.forgetter.forget(Selector(subject="Zorblex"))
+        dreaming = service.dreamer.dream()
+        tasks = [asyncio.ensure_future(each) for each in (forgetting, dreaming)]
+        done, _ = await asyncio.wait(tasks, timeout=0.3)
+        assert not done
+    await asyncio.gather(*tasks)
+    assert await store.recall("renarde", "Zorblex", limit=5, include_archived=True) == []
+    assert (await service.describe())["dream"]["chain"] == "whole"
+
+
+async def test_an_archive_that_is_away_is_no_reason_not_to_start(tmp_path: Path) -> None:
+    config = MemoryConfig.model_validate(
+        {"archive_url": "mysql+aiomysql://hairem:hunter22@127.0.0.1:9/hairem"}
+    )
+    service = await MemoryService.open(tmp_path, config)
+    await service.start()
+    try:
+        await service.store.record(said(_CODE))
+        (found,) = await service.store.recall("renarde", _CODE, limit=5, include_archived=True)
+        assert found.content == _CODE
+        digest = await service.dreamer.dream()
+        assert any("127.0.0.1" in each.what for each in digest.failures)
+        assert "hunter22" not in digest.model_dump_json()
+    finally:
+        await service.close()
