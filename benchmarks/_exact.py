@@ -45,6 +45,7 @@ class Exact:
         self._follows = np.r_[False, conversation[1:] == conversation[:-1]]
         self._leads = np.r_[self._follows[1:], False]
         self._vectors = vectors
+        self._held: dict[int | None, Vectors] = {}
         near = self._spread(vectors)
         self._lengths = np.linalg.norm(near, axis=1)
         self._asks = np.array(["?" in each.text for each in sayings])
@@ -88,10 +89,18 @@ class Exact:
                 break
         return found
 
-    def scan(self, vector: Vectors, rows: Ints) -> Ints:
-        """Return the ten of `rows` whose own vectors are nearest: an exact scan, and no more."""
-        cosines = self._vectors[rows] @ vector
-        return rows[np.argpartition(-cosines, min(10, len(rows) - 1))[:10]]
+    def scan(self, vector: Vectors, agent: int | None) -> Ints:
+        """Return the ten rows of an agent's vectors that are nearest: an exact scan, and no more.
+
+        `agent` None: of all vectors.
+        """
+        if agent not in self._held:
+            self._held[agent] = (
+                self._vectors if agent is None else self._vectors[self._agents == agent]
+            )
+        cosines = np.vecdot(self._held[agent], vector)
+        nearest: Ints = np.argpartition(-cosines, min(10, len(cosines) - 1))[:10]
+        return nearest
 
     def _bm25(self, wording: str) -> Floats:
         each = np.stack([found.scores(wording) for found in self._words.values()])

@@ -204,20 +204,18 @@ async def _recall(house: _House, store: MemoryStore, *, alone: bool) -> dict[str
     ours: list[float] = []
     scans: list[float] = []
     same = same_by_meaning = first = 0.0
-    rows = {agent: np.flatnonzero(house.agents == agent) for agent in range(AGENTS)}
     for text, about in [*house.asked[:_WARM_UP], *house.asked]:
         agent_id = "a0" if alone else agent_of(about)
         started = time.perf_counter()
         found = await store.recall(agent_id, text, limit=_LIMIT)
         ours.append(1000 * (time.perf_counter() - started))
         vector = as_vector(house.embedder.pack(house.exact.wording[text]))
-        held = np.arange(house.size) if alone else rows[about.conversation % AGENTS]
+        who = None if alone else about.conversation % AGENTS
         started = time.perf_counter()
-        house.exact.scan(vector, held)
+        house.exact.scan(vector, who)
         scans.append(1000 * (time.perf_counter() - started))
         if len(ours) <= _WARM_UP:
             continue
-        who = None if alone else about.conversation % AGENTS
         ought = house.exact.best(text, vector, who, house.now)
         same += _overlap(house, [each.content for each in found], ought)
         first += bool(found and ought) and found[0].content == house.sayings[ought[0]].text
