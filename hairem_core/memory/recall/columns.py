@@ -31,6 +31,7 @@ _TYPES: dict[str, Any] = {
     "previous": np.int32,
     "next": np.int32,
     "speaker": np.int16,
+    "whom": np.int32,
     "asks": np.bool_,
     "words": np.int64,
     "event": np.int64,
@@ -68,6 +69,8 @@ class Columns:
     """Row of what was said right after."""
     speaker: Ints
     """Index in `speakers`, or NOBODY."""
+    whom: Ints
+    """Index in `people` of the person of whom a fact tells, or NOBODY."""
     asks: Bools
     """Whether it asks something."""
     words: Ints
@@ -90,6 +93,9 @@ class Columns:
         """By conversation: row of the last thing said."""
         self.speakers: list[tuple[str, str]] = []
         """Address and name of everyone who said something."""
+        self.people: list[str] = []
+        """Keys of people of whom facts tell."""
+        self._people: dict[str, int] = {}
         self._expose()
 
     @property
@@ -113,6 +119,7 @@ class Columns:
             "shared": fragment.visibility == "shared",
             "kind": KINDS.index(fragment.kind),
             "speaker": self._speaker(fragment),
+            "whom": self._whom(fragment),
             "asks": "?" in fragment.content,
             "words": fingerprint(fragment),
             "event": event_mark(fragment.derived_from[0]) if len(fragment.derived_from) == 1 else 0,
@@ -193,6 +200,7 @@ class Columns:
             "conversations": names,
             "last_of": rows,
             "speakers": speakers,
+            "people": np.asarray(self.people, dtype=np.str_),
         }
 
     @classmethod
@@ -209,6 +217,8 @@ class Columns:
         lasts = zip(arrays["conversations"].tolist(), arrays["last_of"].tolist(), strict=True)
         self._last_of = dict(lasts)
         self.speakers = [(address, name) for address, name in arrays["speakers"].tolist()]
+        self.people = arrays["people"].tolist()
+        self._people = {key: code for code, key in enumerate(self.people)}
         self._expose()
         return self
 
@@ -220,6 +230,20 @@ class Columns:
         if who not in self.speakers:
             self.speakers.append(who)
         return self.speakers.index(who)
+
+    def person(self, key: str) -> int:
+        """Return the index of a person in `people`, or NOBODY."""
+        return self._people.get(key, NOBODY)
+
+    def _whom(self, fragment: Fragment) -> int:
+        # What belongs to somebody, such as their sister, has a key behind theirs.
+        key = (fragment.subject or "").partition("/")[0]
+        if fragment.kind != "fact" or not key.startswith(("user:", "name:")):
+            return NOBODY
+        if key not in self._people:
+            self._people[key] = len(self.people)
+            self.people.append(key)
+        return self._people[key]
 
     def _measure(self, row: int) -> None:
         """Work out `near` of a row."""

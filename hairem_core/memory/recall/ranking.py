@@ -1,7 +1,7 @@
 """The score of recall, and why it came.
 
     (words + 1.5 * meaning) * (0.9 + 0.1 * strength)
-        * (1 + 0.2 if said by the one person asked about)
+        * (1 + 0.2 if said by the one person asked about) * (0.6 if a fact of somebody else)
         * (1 - 0.15 if it asks something) * (1 + 0.1 if it follows on a question)
 
 `words` is BM25 of the fragment, its date, and what was said around it; `meaning` the cosine of the
@@ -22,6 +22,7 @@ import numpy as np
 from hairem_core.memory.arrays import Bools, Floats, Ints, Vectors
 from hairem_core.memory.decay import strengths
 from hairem_core.memory.fragment import KINDS, Kind
+from hairem_core.memory.interpret.entities import entity_key
 from hairem_core.memory.recall.columns import (
     FOREVER,
     NEIGHBOUR,
@@ -40,6 +41,8 @@ MEANING = 1.5
 _SPEAKER = 0.2
 _ASKING = 0.15
 _ANSWERING = 0.1
+_ANOTHERS = 0.6
+"""What is left of the score of a fact of somebody else than the one asked about."""
 _LEAST_KEPT = 0.9
 """What fading leaves of a score, at least."""
 _HITS = 1_000
@@ -304,10 +307,19 @@ def _tilt(part: Part, question: Question) -> Floats:
     before = columns.previous[:size]
     tilt = tilt * (1 + _ANSWERING * (columns.asks[:size][before] & (before != NOBODY)))
     people = people_asked_about(question.text, columns.speakers, question.asker)
-    if len(people) == 1:
-        codes = [code for code, (who, _) in enumerate(columns.speakers) if who in people]
-        tilt = tilt * (1 + _SPEAKER * np.isin(columns.speaker[:size], codes))
-    return tilt
+    if len(people) != 1:
+        return tilt
+    codes = [code for code, (who, _) in enumerate(columns.speakers) if who in people]
+    tilt = tilt * (1 + _SPEAKER * np.isin(columns.speaker[:size], codes))
+    # Of the favourite colours of ten people, nine are not asked for.
+    keys = {*people, *(entity_key(name) for who, name in columns.speakers if who in people)}
+    whom = columns.whom[:size]
+    others = (whom != NOBODY) & ~np.isin(whom, [columns.person(key) for key in keys])
+    if others.any():
+        # And neither are the words in which the nine told theirs.
+        events = columns.event[:size]
+        others |= np.isin(events, events[others & (events != 0)])
+    return np.where(others, tilt * _ANOTHERS, tilt)
 
 
 def _locate(parts: Sequence[Part], index: int) -> tuple[Part, int]:
