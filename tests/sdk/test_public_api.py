@@ -69,9 +69,19 @@ CONTEXT = {
         "(self, *, conversation_id: str | None = None, limit: int | None = None) "
         "-> list[Recollection]"
     ),
+    "memory.forget": "(self, fragment_id: UUID) -> None",
+    "memory.history": "(self, fragment_id: UUID) -> list[Recollection]",
     "memory.recall": (
         "(self, query: str, *, limit: int | None = None, exclude: Collection[UUID] = (), "
-        "shared: bool = False) -> list[Recollection]"
+        "shared: bool = False, kinds: Collection[MemoryKind] = (), about: str | None = None, "
+        "since: datetime.datetime | None = None, until: datetime.datetime | None = None, "
+        "as_of: datetime.datetime | None = None, include_archived: bool = False) "
+        "-> list[Recollection]"
+    ),
+    "memory.remember": (
+        "(self, content: str, *, about: str | None = None, importance: float = 0.7, "
+        "confidence: float = 1.0, shared: bool = False, pinned: bool = False, "
+        "replaces: UUID | None = None) -> Recollection"
     ),
     "llm.stream": "(self, request: ChatRequest) -> AsyncGenerator[Delta]",
     "ha.call_tools": ("(self, message: Message, calls: Sequence[ToolCall]) -> list[ToolResult]"),
