@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from hairem_core.memory.interpret.interpreter import Interpreter
 from hairem_core.memory.store import MemoryStore
 from hairem_core.sdk.message import Message, MessageType, Topic
 from tests.memory.messages import answered, said
@@ -192,3 +193,28 @@ async def test_who_said_it_is_remembered_by_name(store: MemoryStore) -> None:
     await store.record(said)
     (found,) = await store.recall("renarde", "When does the parcel come?", limit=1)
     assert found.speaker_name == "Anna"
+
+
+async def test_whoever_speaks_unknown_is_not_meant_by_the_word_house(store: MemoryStore) -> None:
+    await store.record(said("The plumber comes on Monday", by="user:house", conversation_id="a"))
+    await store.record(said("The house needs a new roof", by="user:anna", conversation_id="b"))
+    (first, *_) = await store.recall("renarde", "What does the house need?", limit=2)
+    assert first.content == "The house needs a new roof"
+
+
+async def test_of_several_people_the_one_asked_about_comes_first(store: MemoryStore) -> None:
+    interpreter = Interpreter(
+        store.database, store.writer, store.events, store.fragments, store.names.identify
+    )
+    told = {"anna": "Lyon", "bruno": "Bern", "chloe": "Nice", "david": "Turin"}
+    for who, town in told.items():
+        await store.record(said(f"I live in {town}", by=f"user:{who}", conversation_id=who))
+    await interpreter.settle()
+    for who, town in told.items():
+        named = await store.recall("renarde", f"Where does {who.title()} live?", limit=4)
+        own = await store.recall(
+            "renarde", "Où est-ce que j'habite ?", limit=4, asker=f"user:{who}"
+        )
+        assert town in named[0].content
+        assert town in own[0].content
+    await interpreter.stop()

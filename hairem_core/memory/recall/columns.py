@@ -41,6 +41,8 @@ _TYPES: dict[str, Any] = {
 }
 NEIGHBOUR = 0.3
 """Weight of the previous and the next turn's vectors beside a turn's own."""
+_ANYBODY = "user:house"
+"""Who speaks where the client knows no person: no name, and a word of many questions."""
 FOREVER = np.iinfo(np.int64).max
 NOBODY = -1
 
@@ -225,8 +227,10 @@ class Columns:
     def _speaker(self, fragment: Fragment) -> int:
         if fragment.speaker is None:
             return NOBODY
-        name = fragment.speaker_name or fragment.speaker.partition(":")[2]
-        who = (fragment.speaker, name)
+        name = fragment.speaker_name
+        if name is None and fragment.speaker != _ANYBODY:
+            name = fragment.speaker.partition(":")[2]
+        who = (fragment.speaker, name or "")
         if who not in self.speakers:
             self.speakers.append(who)
         return self.speakers.index(who)
