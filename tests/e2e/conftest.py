@@ -35,6 +35,7 @@ async def model(shared_model: ScriptedModel) -> ScriptedModel:
 @pytest_asyncio.fixture(loop_scope="session")
 async def house(shared_house: House, model: ScriptedModel) -> House:
     """Return the house with everybody at home, whatever the test before did to it."""
+    await shared_house.home.refresh_socket()
     if shared_house.core.child.pid is None:
         await shared_house.core.start()
     await shared_house.core.wait_for_agents(shared_house.token, *shared_house.agents)

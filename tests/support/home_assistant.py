@@ -214,6 +214,18 @@ class HomeAssistant:
         if (await self._socket.command("http/config"))["pending"]:
             await self._socket.command("http/config/promote")
 
+    async def refresh_socket(self) -> None:
+        """Connect again if Home Assistant has hung up.
+
+        It does on whoever answers no ping for a minute, as while tests of another file run in
+        loops of their own.
+        """
+        try:
+            await self.socket.command("get_config")
+        except ConnectionError:
+            await self.socket.close()
+            self._socket = await self.open_socket()
+
     async def open_socket(self) -> HomeAssistantSocket:
         """Return a WebSocket of its own, like another browser tab's; the caller closes it."""
         return await HomeAssistantSocket.open(self._http, self.url, self._token)

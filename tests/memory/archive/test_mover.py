@@ -150,18 +150,18 @@ async def test_restoring_what_is_there_as_well_keeps_the_stores(
 
 
 @pytest.mark.timeout(180)
-async def test_ten_thousand_are_moved_in_batches(
+async def test_thousands_are_moved_in_batches(
     warm: Warm, archive: ColdArchive, mover: ArchiveMover
 ) -> None:
-    sent = [fragment(number) for number in range(10_000)]
+    sent = [fragment(number) for number in range(3_000)]
     for begin in range(0, len(sent), 1000):
         await remember(warm, sent[begin : begin + 1000], vectors=False)
     known = await stored(warm, [each.id for each in sent])
     before = warm.writer.head.rev
 
-    assert await mover.archive(list(known.values())) == 10_000
+    assert await mover.archive(list(known.values())) == 3_000
 
-    assert warm.writer.head.rev - before >= 10  # no commit holds up the others for long
+    assert warm.writer.head.rev - before >= 6  # no commit holds up the others for long
     assert await warm.database.query("SELECT VALUE id FROM fragment LIMIT 1") == []
     kept = {each.id: each async for page in archive.select(Selection()) for each, _ in page}
     assert kept == known

@@ -11,7 +11,7 @@ import pytest
 from hairem_core.memory.store import MemoryStore
 from tests.memory.dream.scene import Archive, Clock, Embedder, furnish
 
-_ROUNDS = int(os.environ.get("HAIREM_KILLS", "12"))
+_ROUNDS = int(os.environ.get("HAIREM_KILLS", "8"))
 """`scripts/soak` has many more."""
 
 
