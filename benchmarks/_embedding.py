@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import SecretStr
 
-from hairem_core.config import EmbeddingConfig, LlmConfig
+from hairem_core.config.system import EmbeddingConfig, LlmConfig
 from hairem_core.llm.gateway import ModelGateway
 from hairem_core.memory.arrays import Vectors
 from hairem_core.memory.embedding import Embedder, as_vector

@@ -33,7 +33,7 @@ from benchmarks._house import (
 from benchmarks._memory_child import opened
 from benchmarks._report import machine, percentile, publish_report, ratio
 from hairem_core.cli.places import code_root
-from hairem_core.config import DreamConfig
+from hairem_core.config.system import DreamConfig
 from hairem_core.errors import HairemError
 from hairem_core.memory.arrays import Ints
 from hairem_core.memory.dream.dreamer import Dreamer

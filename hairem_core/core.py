@@ -23,7 +23,7 @@ from hairem_core.api.bridge import BridgeContext
 from hairem_core.api.dreams import Dreams
 from hairem_core.api.tokens import TokenStore
 from hairem_core.api.turns import Turns
-from hairem_core.config import SystemConfig
+from hairem_core.config.system import SystemConfig
 from hairem_core.data import DataFolder, write_private
 from hairem_core.errors import HairemError
 from hairem_core.hlink.bus import Bus

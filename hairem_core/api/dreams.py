@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hairem_core.api import frames
 from hairem_core.api.memory_models import DreamAnswer, DreamError
-from hairem_core.config import Language
+from hairem_core.config.system import Language
 from hairem_core.errors import HairemError
 from hairem_core.memory.dream.dreamer import Dreamer
 from hairem_core.memory.dream.parts import DreamProgress

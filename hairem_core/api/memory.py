@@ -36,7 +36,7 @@ from hairem_core.api.memory_models import (
     StatsAnswer,
     VerifyAnswer,
 )
-from hairem_core.config import Language
+from hairem_core.config.system import Language
 from hairem_core.errors import HairemError
 from hairem_core.memory.archive.store import Anchor
 from hairem_core.memory.chain import Break

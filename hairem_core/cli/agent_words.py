@@ -75,7 +75,7 @@ def permissions_in_words(permissions: Permissions, language: str) -> list[str]:
 
 def secrets_wanted(manifest: Manifest) -> list[str]:
     """Return the secrets that whoever installs it must give, each with where it is looked up."""
-    from hairem_core.config import SecretName
+    from hairem_core.config.yaml_file import SecretName
 
     found = []
     for name, value in sorted(manifest.secrets.items()):

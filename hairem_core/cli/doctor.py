@@ -12,7 +12,7 @@ from typing import Literal
 
 from hairem_core.cli.client import BridgeClient
 from hairem_core.cli.places import NotRunning, Places
-from hairem_core.config import SystemConfig
+from hairem_core.config.system import SystemConfig
 from hairem_core.errors import HairemError
 from hairem_core.hlink.connection import check_server, create_client
 

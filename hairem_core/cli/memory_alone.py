@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from hairem_core.api.dreams import Dreams
 from hairem_core.api.memory import memory_router
 from hairem_core.cli.places import NotRunning, Places
-from hairem_core.config import SystemConfig
+from hairem_core.config.system import SystemConfig
 from hairem_core.data import DataFolder
 from hairem_core.llm.gateway import ModelGateway
 from hairem_core.memory.service import MemoryService

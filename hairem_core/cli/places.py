@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from hairem_core.config import SystemConfig, load_config
+from hairem_core.config.system import SystemConfig, load_config
 from hairem_core.errors import HairemError
 
 

@@ -18,7 +18,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from hairem_core.config import AgentId, Language, SecretName, read_yaml, validate_yaml
+from hairem_core.config.system import AgentId, Language
+from hairem_core.config.yaml_file import SecretName, read_yaml, validate_yaml
 from hairem_core.hotplug.errors import BundleError
 from hairem_core.hotplug.permissions import Permissions, PermissionsField
 from hairem_core.sdk.identity import agent_uuid

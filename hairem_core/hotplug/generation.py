@@ -4,7 +4,7 @@ import asyncio
 import logging
 from typing import Any
 
-from hairem_core.config import AgentsConfig
+from hairem_core.config.system import AgentsConfig
 from hairem_core.hotplug.bundle import Bundle
 from hairem_core.hotplug.errors import AgentFailed, TurnTimeout
 from hairem_core.hotplug.forkserver import Forkserver

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from hairem_core.config import AgentsConfig
+from hairem_core.config.system import AgentsConfig
 from hairem_core.errors import HairemError
 from hairem_core.hlink.bus import Bus
 from hairem_core.hlink.consumer import Consumer

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import NAMESPACE_URL, uuid5
 
-from hairem_core.config import AgentsConfig
+from hairem_core.config.system import AgentsConfig
 from hairem_core.errors import HairemError
 from hairem_core.hlink.bus import Bus
 from hairem_core.hlink.errors import BusUnavailable

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from hairem_core.config import MemoryConfig
+from hairem_core.config.system import MemoryConfig
 from hairem_core.hotplug import _arguments as args
 from hairem_core.sdk.message import Message
 from hairem_core.sdk.recollection import MemoryKind, Recollection

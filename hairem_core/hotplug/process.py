@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from hairem_core.config import AgentsConfig
+from hairem_core.config.system import AgentsConfig
 from hairem_core.errors import HairemError
 from hairem_core.hotplug import frames
 from hairem_core.hotplug.bundle import Bundle

@@ -14,7 +14,7 @@ from typing import Any, override
 
 from pydantic import SecretStr
 
-from hairem_core.config import SecretName
+from hairem_core.config.yaml_file import SecretName
 from hairem_core.hotplug._disguises import SHORTEST, disguises
 from hairem_core.hotplug._secrets_file import SecretError, read_secrets
 from hairem_core.hotplug.bundle import Manifest

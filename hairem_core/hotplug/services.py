@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from hairem_core.config import AgentLimits, MemoryConfig
+from hairem_core.config.system import AgentLimits, MemoryConfig
 from hairem_core.hlink.bus import Bus
 from hairem_core.hotplug import _arguments as args
 from hairem_core.hotplug.bundle import MANIFEST_NAMES, Bundle, find_manifest

@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-from hairem_core.config import AgentsConfig
+from hairem_core.config.system import AgentsConfig
 from hairem_core.hotplug.frames import Heartbeat
 
 _EVERY = 1.0

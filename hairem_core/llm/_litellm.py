@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hairem_core.config import EmbeddingConfig, ModelAddress, ModelTarget
+from hairem_core.config.system import EmbeddingConfig, ModelAddress, ModelTarget
 from hairem_core.llm.errors import (
     ModelError,
     ModelInterruptedError,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hairem_core.config import EmbeddingConfig
+from hairem_core.config.system import EmbeddingConfig
 from hairem_core.llm import _litellm
 from hairem_core.llm.breaker import COUNTED, CircuitBreaker
 from hairem_core.llm.errors import (

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
-from hairem_core.config import LlmConfig, ModelTarget, RoleConfig
+from hairem_core.config.system import LlmConfig, ModelTarget, RoleConfig
 from hairem_core.llm import _litellm, offline
 from hairem_core.llm.breaker import COUNTED, CircuitBreaker
 from hairem_core.llm.collector import AnswerCollector

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from hairem_core.config import Language, MemoryConfig
+from hairem_core.config.system import Language, MemoryConfig
 from hairem_core.memory.agents import Identify
 from hairem_core.memory.archive.engine import Tls
 from hairem_core.memory.archive.mover import ArchiveMover

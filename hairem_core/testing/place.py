@@ -12,7 +12,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from hairem_core.config import AgentsConfig, ApiConfig, BusConfig, SystemConfig
+from hairem_core.config.system import AgentsConfig, ApiConfig, BusConfig, SystemConfig
 from hairem_core.core import Core
 from hairem_core.data import DataFolder
 from hairem_core.hotplug.bundle import Manifest, find_manifest, read_manifest

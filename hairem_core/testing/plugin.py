@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hairem_core.config import load_config
+from hairem_core.config.system import load_config
 from hairem_core.hotplug.bundle import find_manifest
 from hairem_core.testing.harness import AgentUnderTest
 from hairem_core.testing.place import find_bundle, make_importable, running_agent

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from agents.electra.drivers.states import State, StateChanged
 from agents.electra.rules import Settings
 from agents.electra.watch import Occurrence, Watch
-from hairem_core.config import read_yaml
+from hairem_core.config.yaml_file import read_yaml
 from hairem_core.hotplug.bundle import read_bundle
 from tests.support.child import ROOT
 

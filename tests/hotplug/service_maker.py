@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from hairem_core.config import AgentLimits, MemoryConfig
+from hairem_core.config.system import AgentLimits, MemoryConfig
 from hairem_core.hlink.bus import Bus
 from hairem_core.home.tools import ToolLink
 from hairem_core.hotplug.bundle import read_bundle

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hairem_core.config import ConfigError
+from hairem_core.config.yaml_file import ConfigError
 from hairem_core.errors import HairemError
 from hairem_core.hotplug.bundle import read_bundle
 from hairem_core.hotplug.errors import BundleError

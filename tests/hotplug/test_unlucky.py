@@ -124,7 +124,9 @@ async def test_orders_for_many_at_once_are_all_kept(agents: Path, tmp_path: Path
     async with running_core(tmp_path, agents=agents) as core:
         await asyncio.gather(*(core.control.disable(name) for name in names))
     async with running_core(tmp_path, agents=agents, wait=False) as core:
-        await until(lambda: all(each.state == "stopped" for each in core.registry.records()))
+        await until(
+            lambda: [each.state for each in core.registry.records()] == ["stopped"] * len(names)
+        )
 
 
 def test_a_snapshot_that_a_power_cut_emptied_is_made_again(tmp_path: Path) -> None:

@@ -183,6 +183,7 @@ async def test_events_that_nobody_waits_for_are_passed_over(
     await client.connect()
     await bridge.send_text('{"id": 99, "type": "event", "event": {"kind": "cancelled"}}')
     await client.ping()
+    assert client.is_connected
 
 
 async def test_a_listener_that_breaks_is_logged_and_ends_the_connection(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hairem_core.config import LlmConfig
+from hairem_core.config.system import LlmConfig
 from hairem_core.llm.errors import ModelRefusedError, ModelRubbishError, ModelUnreachableError
 from hairem_core.llm.gateway import ModelGateway
 from hairem_core.sdk.chat import ChatMessage

@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
-from hairem_core.config import EmbeddingConfig, LlmConfig, load_config
+from hairem_core.config.system import EmbeddingConfig, LlmConfig, load_config
 from hairem_core.llm.embedding import ModelEmbedder
 from hairem_core.llm.errors import (
     ModelError,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 _CODE = """
 import asyncio, sys
-from hairem_core.config import LlmConfig
+from hairem_core.config.system import LlmConfig
 from hairem_core.llm.gateway import ModelGateway
 from hairem_core.sdk.chat import ChatMessage, ChatRequest
 

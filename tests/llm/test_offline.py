@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hairem_core.config import LlmConfig
+from hairem_core.config.system import LlmConfig
 from hairem_core.llm.gateway import ModelGateway
 from hairem_core.sdk.chat import ChatMessage, ToolCall, ToolSpec
 from tests.llm.conftest import ask, deltas, text_of

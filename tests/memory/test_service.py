@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hairem_core.config import MemoryConfig
+from hairem_core.config.system import MemoryConfig
 from hairem_core.memory.forget.selector import Selector
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.service import MemoryService

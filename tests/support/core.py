@@ -10,7 +10,7 @@ from typing import Any, Self
 import jsonschema
 from websockets.asyncio.client import ClientConnection, connect
 
-from hairem_core.config import ApiConfig, SystemConfig
+from hairem_core.config.system import ApiConfig, SystemConfig
 from hairem_core.core import Core
 from hairem_core.data import DataFolder
 from hairem_core.hotplug.bundle import Bundle, read_bundle

@@ -11,7 +11,7 @@ from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
 from ruamel.yaml.error import ReusedAnchorWarning
 
-from hairem_core.config import ConfigError, Problem, SecretName, read_yaml, validate_yaml
+from hairem_core.config.yaml_file import ConfigError, Problem, SecretName, read_yaml, validate_yaml
 from hairem_core.hotplug.bundle import (
     MANIFEST_NAMES,
     PERSONA_NAME,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
     # The forkserver imports this file: it stays free of what only H-Core needs.
-    from hairem_core.config import AgentLimits
+    from hairem_core.config.system import AgentLimits
     from hairem_core.hotplug.bundle import Bundle
 
 _FIRST_UID = 30_000

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from hairem_core.config import DreamConfig, Language
+from hairem_core.config.system import DreamConfig, Language
 from hairem_core.errors import HairemError
 from hairem_core.memory.database import Statement
 from hairem_core.memory.dream import upkeep

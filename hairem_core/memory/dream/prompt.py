@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from hairem_core.config import Language
+from hairem_core.config.system import Language
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.interpret.text import plain
 from hairem_core.memory.language import words_of

@@ -10,7 +10,7 @@ from uuid import UUID
 import numpy as np
 from surrealdb import RecordID
 
-from hairem_core.config import DreamConfig
+from hairem_core.config.system import DreamConfig
 from hairem_core.memory.arrays import Bools, Floats, Ints
 from hairem_core.memory.decay import strengths
 from hairem_core.memory.dream.journal import Dream, Journal, Progress, Work

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID, uuid5
 
-from hairem_core.config import Language
+from hairem_core.config.system import Language
 from hairem_core.errors import HairemError
 from hairem_core.memory.dream import prompt
 from hairem_core.memory.dream.clusters import Candidate, Clusters

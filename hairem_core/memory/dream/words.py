@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hairem_core.config import Language
+from hairem_core.config.system import Language
 from hairem_core.memory.dream.digest import Digest
 from hairem_core.memory.dream.parts import Step
 

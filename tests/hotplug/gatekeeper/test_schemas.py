@@ -39,7 +39,9 @@ def test_they_explain_every_key(schema: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("folder", [*SHIPPED, *RIGHT], ids=lambda folder: folder.name)
 def test_what_the_gatekeeper_accepts_is_valid(folder: Path) -> None:
-    for path in folder.glob("*.yaml"):
+    paths = list(folder.glob("*.yaml"))
+    assert paths
+    for path in paths:
         schema = _PERSONA if path.name == "persona.yaml" else _MANIFEST
         jsonschema.validate(_read(path), schema)
 

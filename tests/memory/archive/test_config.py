@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hairem_core.config import ConfigError, MemoryConfig, load_config
+from hairem_core.config.system import MemoryConfig, load_config
+from hairem_core.config.yaml_file import ConfigError
 
 
 def _memory(tmp_path: Path, text: str) -> MemoryConfig:

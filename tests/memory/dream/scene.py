@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 
 import numpy as np
 
-from hairem_core.config import DreamConfig
+from hairem_core.config.system import DreamConfig
 from hairem_core.errors import HairemError
 from hairem_core.memory.archive.mover import ArchiveMover
 from hairem_core.memory.archive.store import ColdArchive

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from hairem_core.config import DreamConfig
+from hairem_core.config.system import DreamConfig
 from hairem_core.memory.database import Statement
 from hairem_core.memory.dream.digest import Digest
 from hairem_core.memory.dream.dreamer import Dreamer

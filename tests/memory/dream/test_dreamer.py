@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hairem_core.config import DreamConfig
+from hairem_core.config.system import DreamConfig
 from hairem_core.memory.dream.dreamer import Dreamer
 from hairem_core.memory.dream.parts import STEPS, DreamProgress, DreamStopped
 from hairem_core.memory.store import MemoryStore

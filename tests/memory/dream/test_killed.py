@@ -15,7 +15,7 @@ _ROUNDS = int(os.environ.get("HAIREM_KILLS", "8"))
 """`scripts/soak` has many more."""
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(60 + 30 * _ROUNDS)
 async def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     template = tmp_path / "template"
     store = await MemoryStore.open(

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import ValidationError
 
-from hairem_core.config import DreamConfig
+from hairem_core.config.system import DreamConfig
 from hairem_core.memory.dream.schedule import POLL, Nights, Watch
 
 PARIS = ZoneInfo("Europe/Paris")

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from hairem_core.config import DreamConfig
+from hairem_core.config.system import DreamConfig
 from hairem_core.memory.dream.synthesis import synthesis_id
 from hairem_core.memory.dream.words import in_words
 from hairem_core.memory.fragment import Fragment, Kind

@@ -1,0 +1,1 @@
+"""Configuration: `system.yaml`, and YAML files in general."""
