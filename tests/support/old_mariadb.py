@@ -6,50 +6,34 @@ https://mariadb.com/kb/en/connection/
 """
 
 import asyncio
-from contextlib import suppress
-from typing import Self
+
+from tests.support.stand_in import StandIn
 
 _SECURE_CONNECTION, _PLUGIN_AUTH, _CONNECT_WITH_DB = 0x8000, 0x80000, 0x8
 _PROTOCOL_41, _TLS = 0x200, 0x800
 
 
-class OldMariaDb:
+class OldMariaDb(StandIn):
     """A server on loopback that says it is `version`; `asks_for` is its way to check passwords."""
 
     def __init__(
         self, version: str, *, asks_for: str = "mysql_native_password", claims_tls: bool = False
     ) -> None:
+        super().__init__()
         self._version = version
         self._asks_for = asks_for
         self._claims_tls = claims_tls
-        self._server: asyncio.Server | None = None
         self.answered = b""
         """What clients have sent."""
 
-    @property
-    def port(self) -> int:
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        self._server.close_clients()
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            self._send(writer, 0, self._greeting())
-            number = await self._receive(reader)
-            self._send(writer, number + 1, b"\xfe" + self._asks_for.encode() + b"\0" + b"s" * 20)
-            number = await self._receive(reader)
-            self._send(writer, number + 1, b"\0\0\0\x02\0\0\0")
-            await self._receive(reader)
-        writer.close()
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Greet, and keep what is answered, the password's turn included."""
+        self._send(writer, 0, self._greeting())
+        number = await self._receive(reader)
+        self._send(writer, number + 1, b"\xfe" + self._asks_for.encode() + b"\0" + b"s" * 20)
+        number = await self._receive(reader)
+        self._send(writer, number + 1, b"\0\0\0\x02\0\0\0")
+        await self._receive(reader)
 
     def _greeting(self) -> bytes:
         can = _SECURE_CONNECTION | _PLUGIN_AUTH | _CONNECT_WITH_DB | _PROTOCOL_41

@@ -5,39 +5,27 @@ error, as an old server refuses commands it does not know.
 """
 
 import asyncio
-from contextlib import suppress
-from typing import Self
+
+from tests.support.stand_in import StandIn
 
 
-class OldRedis:
+class OldRedis(StandIn):
     """A server on loopback that says it is Redis `version`."""
 
     def __init__(self, version: str) -> None:
+        super().__init__()
         self._version = version
-        self._server: asyncio.Server | None = None
 
     @property
     def url(self) -> str:
-        assert self._server is not None
-        return f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return f"redis://127.0.0.1:{self.port}"
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        self._server.close_clients()
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                words = await self._command(reader)
-                writer.write(self._answer(words))
-                await writer.drain()
-        writer.close()
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer command after command."""
+        while True:
+            words = await self._command(reader)
+            writer.write(self._answer(words))
+            await writer.drain()
 
     async def _command(self, reader: asyncio.StreamReader) -> list[bytes]:
         count = int((await reader.readuntil(b"\r\n"))[1:])
