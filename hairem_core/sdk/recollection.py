@@ -24,6 +24,8 @@ class Why(BaseModel):
     """How near its meaning is, and that of what was said around it; 0 without an embedding."""
     strength: float
     """What fading has left of it."""
+    is_answer: bool = False
+    """Whether it tells just what was asked for of the person asked about."""
 
 
 class Recollection(BaseModel):

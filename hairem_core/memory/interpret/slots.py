@@ -5,6 +5,7 @@ things of which one may have several must never meet.
 """
 
 import re
+from collections.abc import Collection
 from functools import cache
 from typing import Literal
 
@@ -119,6 +120,24 @@ def words_of_slot(slot: str) -> str:
     return " ".join(dict.fromkeys([*known.split(), *names, *others]))
 
 
+@cache
+def _asking_words(slot: str) -> tuple[frozenset[str], ...]:
+    """Return groups of words, of each of which a question for a slot has one."""
+    if known := _ASKED_BY.get(slot):
+        return (frozenset(known.split()) - _MANY_MEANINGS,)
+    names = slot.replace("_", " ").split()
+    return tuple(frozenset({name, *_OTHER_WORDS.get(name, ())}) for name in names)
+
+
+def is_asked_for(slot: str, words: Collection[str]) -> bool:
+    """Return whether a question with these words, in small letters, asks for what a slot holds.
+
+    It has to be said: of several favourites, "What is my favourite colour?" asks for one.
+    """
+    groups = _asking_words(slot)
+    return bool(groups) and all(not group.isdisjoint(words) for group in groups)
+
+
 _ASKED_BY = {
     "lives_in": "live lives living home house address habite habites habitent maison adresse",
     "works_at": "work works working job company employer travaille travailles travail boulot "
@@ -135,7 +154,15 @@ _ASKED_BY = {
     "allergy": "allergic allergies allergique allergies",
     "location": "where find put kept lies où trouve mis rangé",
 }
-_OTHER_WORDS: dict[str, set[str]] = {}
+_OF_MUCH_ELSE = (
+    "home house maison come comes viens vient where où find trouve put mis kept name call called "
+    "appeler old years ans school école eat mange manger food"
+)
+_MANY_MEANINGS = frozenset(_OF_MUCH_ELSE.split())
+"""Words by which a slot is asked for, and much else as well."""
+_OTHER_WORDS: dict[str, set[str]] = {
+    "favourite": {"favorite", "préféré", "préférée", "préférés", "préférées"},
+}
 for _word, _one in NOUNS.items():
     if " " not in _word and " " not in _one:
         _OTHER_WORDS.setdefault(_one, set()).add(_word)

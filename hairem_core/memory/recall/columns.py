@@ -32,6 +32,7 @@ _TYPES: dict[str, Any] = {
     "next": np.int32,
     "speaker": np.int16,
     "whom": np.int32,
+    "slot": np.int32,
     "asks": np.bool_,
     "words": np.int64,
     "event": np.int64,
@@ -73,6 +74,8 @@ class Columns:
     """Index in `speakers`, or NOBODY."""
     whom: Ints
     """Index in `people` of the person of whom a fact tells, or NOBODY."""
+    slot: Ints
+    """Index in `slots` of what a fact tells of its subject, or NOBODY."""
     asks: Bools
     """Whether it asks something."""
     words: Ints
@@ -98,6 +101,9 @@ class Columns:
         self.people: list[str] = []
         """Keys of people of whom facts tell."""
         self._people: dict[str, int] = {}
+        self.slots: list[str] = []
+        """What facts tell, such as `lives_in`."""
+        self._slots: dict[str, int] = {}
         self._expose()
 
     @property
@@ -122,6 +128,7 @@ class Columns:
             "kind": KINDS.index(fragment.kind),
             "speaker": self._speaker(fragment),
             "whom": self._whom(fragment),
+            "slot": self._slot(fragment),
             "asks": "?" in fragment.content,
             "words": fingerprint(fragment),
             "event": event_mark(fragment.derived_from[0]) if len(fragment.derived_from) == 1 else 0,
@@ -203,6 +210,7 @@ class Columns:
             "last_of": rows,
             "speakers": speakers,
             "people": np.asarray(self.people, dtype=np.str_),
+            "slots": np.asarray(self.slots, dtype=np.str_),
         }
 
     @classmethod
@@ -221,6 +229,8 @@ class Columns:
         self.speakers = [(address, name) for address, name in arrays["speakers"].tolist()]
         self.people = arrays["people"].tolist()
         self._people = {key: code for code, key in enumerate(self.people)}
+        self.slots = arrays["slots"].tolist()
+        self._slots = {slot: code for code, slot in enumerate(self.slots)}
         self._expose()
         return self
 
@@ -248,6 +258,16 @@ class Columns:
             self._people[key] = len(self.people)
             self.people.append(key)
         return self._people[key]
+
+    def _slot(self, fragment: Fragment) -> int:
+        if fragment.kind != "fact" or not fragment.slot:
+            return NOBODY
+        # Of which one may have several, the slot names its value.
+        slot = fragment.slot.partition(":")[0]
+        if slot not in self._slots:
+            self._slots[slot] = len(self.slots)
+            self.slots.append(slot)
+        return self._slots[slot]
 
     def _measure(self, row: int) -> None:
         """Work out `near` of a row."""

@@ -1,0 +1,96 @@
+"""What just answers a question comes first, whatever others say in the question's own words."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from hairem_core.memory.interpret.interpreter import Interpreter
+from hairem_core.memory.interpret.slots import is_asked_for
+from hairem_core.memory.store import MemoryStore
+from tests.memory.messages import said
+
+OTHERS = {
+    "en": ["I live in Oslo now", "I live in Bern and live well", "I work at Bosch, where I work"],
+    "fr": ["J'habite à Oslo", "J'habite où j'habitais, à Berne", "Je travaille chez Bosch"],
+}
+OWN = {
+    "en": ["I live in Porto", "I moved to Lyon last month", "My favourite colour is green"],
+    "fr": ["J'habite à Porto", "J'ai déménagé à Lyon", "Ma couleur préférée est le vert"],
+}
+
+
+async def _tell(store: MemoryStore, by: str, sayings: Sequence[str]) -> None:
+    for number, each in enumerate(sayings):
+        await store.record(said(each, by=by, conversation_id=f"{by} {number}"))
+    interpreter = Interpreter(
+        store.database, store.writer, store.events, store.fragments, store.names.identify
+    )
+    await interpreter.settle()
+    await interpreter.stop()
+
+
+@pytest.mark.parametrize(
+    ("language", "question", "answer"),
+    [
+        ("en", "Where do I live?", "Lyon"),
+        ("en", "Where does Anna live?", "Lyon"),
+        ("en", "What is my favourite colour?", "green"),
+        ("en", "Où est-ce que j'habite ?", "Lyon"),
+        ("fr", "Où est-ce que j'habite ?", "Lyon"),
+        ("fr", "Où habite Anna ?", "Lyon"),
+        ("fr", "Quelle est la couleur préférée d'Anna ?", "vert"),
+        ("fr", "Where do I live?", "Lyon"),
+    ],
+)
+async def test_what_is_asked_for_comes_first(
+    store: MemoryStore, language: str, question: str, answer: str
+) -> None:
+    for number in range(5):
+        await _tell(store, f"user:bruno{number}", OTHERS[language])
+    await _tell(store, "user:anna", OWN[language])
+    found = await store.recall("renarde", question, limit=5, asker="user:anna")
+    assert found[0].speaker == "user:anna"
+    assert answer in found[0].content
+    assert found[0].why is not None
+    assert found[0].why.is_answer
+    assert not any("Porto" in each.content for each in found), "it holds no more"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Where do people live?",  # nobody is asked about
+        "When will Anna come home?",
+        "What is Anna's favourite food?",
+        "Who likes the colour green, Anna or Bruno0?",  # of two, neither is meant alone
+    ],
+)
+async def test_what_is_not_asked_for_has_no_place_of_honour(
+    store: MemoryStore, question: str
+) -> None:
+    await _tell(store, "user:bruno0", OTHERS["en"])
+    await _tell(store, "user:anna", OWN["en"])
+    found = await store.recall("renarde", question, limit=5)
+    assert found
+    assert not any(each.why and each.why.is_answer for each in found)
+
+
+@pytest.mark.parametrize(
+    ("slot", "question", "asked"),
+    [
+        ("lives_in", "where does she live", True),
+        ("lives_in", "is she home", False),
+        ("favourite colour", "what is my favourite colour", True),
+        ("favourite colour", "what is my favourite food", False),
+        ("favourite colour", "quelle est ma couleur préférée", True),
+        ("birthday", "when is her birthday", True),
+        ("birthday", "quand est son anniversaire", True),
+        ("phone number", "what is the number of the house", False),
+    ],
+)
+def test_what_a_question_asks_for(slot: str, question: str, asked: bool) -> None:
+    assert is_asked_for(slot, question.split()) is asked
+
+
+def test_a_slot_that_only_words_of_much_else_ask_for_is_never_asked_for() -> None:
+    assert not is_asked_for("goes by", ["call", "name", "by"])
