@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 import surrealdb
 from websockets.exceptions import WebSocketException
 
+from hairem_core import __version__
 from hairem_core.memory.errors import ConnectionLost, MemoryUnavailable, TransactionFailed
 from hairem_core.memory.folder import (
     FRESH,
@@ -32,6 +33,7 @@ from hairem_core.memory.folder import (
     unlock_folder,
 )
 from hairem_core.memory.schema.steps import Step, schema_steps
+from hairem_core.memory.upgrade import make_changed_copy, newer, step_failed
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -93,7 +95,8 @@ class Database:
         """Return the database at `url`, its schema up to date.
 
         `steps` stand in for the schema that ships. Raises MemoryUnavailable: not a known address,
-        folder in use or not writable, damaged, server away, written by a newer version.
+        folder in use or not writable, damaged, server away, written by a newer version, or
+        UpgradeFailed: it could not be brought up to date.
         """
         scheme = url.partition("://")[0]
         if scheme not in ("surrealkv", "ws", "wss"):
@@ -110,7 +113,7 @@ class Database:
             unlock_folder(lock)
             raise
         try:
-            await self._apply(schema_steps() if steps is None else steps)
+            await self._bring_up_to_date(schema_steps() if steps is None else steps)
         except BaseException:
             await self.close()
             raise
@@ -251,41 +254,60 @@ class Database:
                     dropping.add_done_callback(self._dropping.discard)
                     return
 
-    async def _apply(self, steps: Sequence[Step]) -> None:
-        await self.query("DEFINE TABLE IF NOT EXISTS schema_version SCHEMALESS")
-        applied = await self.query("SELECT VALUE record::id(id) FROM schema_version")
+    async def _bring_up_to_date(self, steps: Sequence[Step]) -> None:
+        applied = await self._applied()
         newest = max((each.number for each in steps), default=0)
         self.schema_version = max(applied, default=0)
         if self.schema_version > newest:
-            raise MemoryUnavailable(
-                f"its schema is number {self.schema_version}, this hAIrem knows {newest} at most",
-                where=self._where,
-                hint="Run the newer hAIrem that wrote it, or restore an older backup.",
-            )
+            by = applied[self.schema_version]
+            raise newer(self._where, version=self.schema_version, by=by, newest=newest)
+        pending = [step for step in steps if step.number not in applied]
+        folder = self.folder
+        if folder is None or not applied or not pending:
+            await self._apply(pending)
+            return
+
+        async def change(copy: Path) -> None:
+            url = f"{EMBEDDED}{copy}"
+            database = Database(url, await _connect(url, self._where), where=self._where, lock=None)
+            try:
+                await database._apply(pending)
+            finally:
+                await database.close()
+
+        # As it is here until all of it has worked there.
+        await self.replace(lambda fresh: make_changed_copy(folder, fresh, change))
+        self.schema_version = newest
+
+    async def _applied(self) -> dict[int, str | None]:
+        """Return the numbers of the steps that were applied, and by which hAIrem."""
+        if "schema_version" not in (await self.query("INFO FOR DB"))["tables"]:
+            return {}
+        rows = await self.query("SELECT * FROM schema_version")
+        return {int(row["id"].id): row.get("by") for row in rows}
+
+    async def _apply(self, steps: Sequence[Step]) -> None:
+        await self.query("DEFINE TABLE IF NOT EXISTS schema_version SCHEMALESS")
         for step in steps:
-            if step.number not in applied:
-                await self._apply_one(step)
-                self.schema_version = step.number
+            await self._apply_one(step)
+            self.schema_version = step.number
 
     async def _apply_one(self, step: Step) -> None:
         _LOGGER.info("%s: applying %s", self._where, step.name)
-        if step.prepare is not None:
-            await step.prepare(self)
         version = Statement(
-            text="CREATE $version CONTENT { name: $name, applied_at: time::now() }",
+            text="CREATE $version CONTENT { name: $name, applied_at: time::now(), by: $by }",
             variables={
                 "version": surrealdb.RecordID("schema_version", step.number),
                 "name": step.name,
+                "by": __version__,
             },
         )
         try:
+            if step.prepare is not None:
+                await step.prepare(self)
             await self.transact([Statement(text=step.text.strip().rstrip(";")), version])
-        except TransactionFailed as err:
-            raise MemoryUnavailable(
-                f"{step.name} could not be applied: {err.what}",
-                where=self._where,
-                hint="Nothing was changed. This is a defect of hAIrem: report it.",
-            ) from err
+        except Exception as err:  # whatever is wrong with a step, it must be told which
+            raise step_failed(step.name, err, self._where, is_copy=not self._is_remote) from err
 
     def _unavailable(self, err: Exception) -> MemoryUnavailable:
         return MemoryUnavailable(

@@ -11,6 +11,10 @@ class MemoryUnavailable(HairemError):
     code: ClassVar[str] = "memory_unavailable"
 
 
+class UpgradeFailed(MemoryUnavailable):
+    """The store could not be brought up to date. An embedded one is as it was."""
+
+
 class ConnectionLost(MemoryUnavailable):
     """A server went away before it told whether a write was carried out."""
 

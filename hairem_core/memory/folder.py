@@ -58,6 +58,15 @@ def beside(folder: Path, ending: str) -> Path:
     return folder.with_name(f"{folder.name}{ending}")
 
 
+def size_of(folder: Path | None) -> int:
+    """Return how many bytes the files in a folder hold; 0 without one."""
+    total = 0
+    for path in folder.rglob("*") if folder else ():
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
+
+
 def exchange(folder: Path, fresh: Path, old: Path) -> None:
     """Put `fresh` in the place of `folder`, which becomes `old`."""
     folder.rename(old)

@@ -13,7 +13,7 @@ from hairem_core.memory.errors import MemoryRefused, UnknownFragment
 from hairem_core.memory.fragment import Fragment, fragment_id
 from hairem_core.memory.interpret.text import sentences
 from hairem_core.memory.language import words_of
-from hairem_core.memory.rows import fragment_of
+from hairem_core.memory.rows import FRAGMENT_VALUES, fragment_of, fragment_of_values
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.writer import Change, Head, Writer
 
@@ -36,10 +36,10 @@ class FragmentStore:
             return {}
         where, variables = scope.where()
         rows = await self._database.query(
-            f"SELECT * FROM $ids WHERE {where}",  # noqa: S608  the scope's own words
+            f"SELECT VALUE {FRAGMENT_VALUES} FROM $ids WHERE {where}",  # noqa: S608  the scope's own
             {"ids": [RecordID("fragment", each) for each in ids], **variables},
         )
-        found = (fragment_of(row) for row in rows)
+        found = map(fragment_of_values, rows)
         return {each.id: each for each in found if scope.admits(each)}
 
     async def get(self, fragment_id: UUID, scope: Scope) -> Fragment:

@@ -66,6 +66,15 @@ def fragment_row(fragment: Fragment) -> dict[str, Any]:
     return {**row, "id": RecordID("fragment", fragment.id)}
 
 
+FRAGMENT_VALUES = f"[{', '.join(('id', *_FIELDS))}]"
+"""What to select for `fragment_of_values`: without the names of fields, half as much is read."""
+
+
+def fragment_of_values(values: list[Any]) -> Fragment:
+    """Return the values of FRAGMENT_VALUES as a fragment."""
+    return fragment_of(dict(zip(("id", *_FIELDS), values, strict=True)))
+
+
 def fragment_of(row: dict[str, Any]) -> Fragment:
     """Return a row as a fragment."""
     values = {name: row[name] for name in _FIELDS if row.get(name) is not None}

@@ -1,11 +1,13 @@
 """All of memory, put together: the store, and those who work on it in the background."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from hairem_core.config.system import Language, MemoryConfig
+from hairem_core.errors import HairemError
 from hairem_core.memory.agents import Identify
 from hairem_core.memory.archive.engine import Tls
 from hairem_core.memory.archive.mover import ArchiveMover
@@ -138,6 +140,48 @@ class MemoryService:
         """Return the result of `work`, during which no dream is dreamt and nothing archived."""
         async with self._upkeep:
             return await self.mover.exclusively(work)
+
+    @asynccontextmanager
+    async def standstill(self) -> AsyncGenerator[None]:
+        """Let nothing be written, from when it is entered until it is left.
+
+        Entering waits for the commit and the hand-over under way, and for somebody who is being
+        forgotten: halves of these would be copied. A dream stands still between two of its commits,
+        and goes on from there. Who reads is not kept waiting.
+        """
+        held, over = asyncio.Event(), asyncio.Event()
+
+        async def stand() -> None:
+            # What was committed until now is the last that changes the index's files. It is
+            # derived: a copy without it, or of half of it, is no loss.
+            with suppress(HairemError, OSError):
+                await self.store.index.flush()
+            held.set()
+            await over.wait()
+
+        async def without_archive() -> None:
+            # An archive that nobody has asked anything yet could else not be read meanwhile.
+            with suppress(HairemError):
+                await self.archive.prepare()
+            await self.archive.exclusively(without_commits)
+
+        async def without_commits() -> None:
+            await self.store.writer.exclusively(stand)
+
+        # In this order everybody takes what they need of these.
+        standing = asyncio.create_task(self.mover.exclusively(without_archive), name="standstill")
+        waiting = asyncio.create_task(held.wait())
+        try:
+            await asyncio.wait([standing, waiting], return_when=asyncio.FIRST_COMPLETED)
+            if standing.done():
+                standing.result()
+            yield
+        finally:
+            over.set()
+            if not held.is_set():
+                standing.cancel()
+            waiting.cancel()
+            await asyncio.gather(standing, waiting, return_exceptions=True)
 
     async def describe(self) -> dict[str, Any]:
         """Return how memory is, for health."""

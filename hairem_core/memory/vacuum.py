@@ -9,7 +9,6 @@ import asyncio
 import re
 import shutil
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
@@ -19,7 +18,7 @@ from surrealdb import RecordID
 
 from hairem_core.memory.database import EMBEDDED, Database, Statement
 from hairem_core.memory.errors import MemoryUnavailable
-from hairem_core.memory.folder import COPY, beside
+from hairem_core.memory.folder import COPY, beside, size_of
 from hairem_core.memory.writer import Change, Head, Writer
 
 _PAGE = 500
@@ -70,7 +69,7 @@ class _Vacuum:
         self._is_open = False
 
     async def run(self) -> VacuumReport:
-        before = await asyncio.to_thread(_size, self._source.folder)
+        before = await asyncio.to_thread(size_of, self._source.folder)
         await self._clear()
         self._copy = await Database.open(f"{EMBEDDED}{self._folder}", steps=())
         self._is_open = True
@@ -82,7 +81,7 @@ class _Vacuum:
             self._writer.unobserve(self._note)
             await self._close_copy()
             await self._clear()
-        after = await asyncio.to_thread(_size, self._source.folder)
+        after = await asyncio.to_thread(size_of, self._source.folder)
         return VacuumReport(rows=self._rows, bytes_before=before, bytes_after=after)
 
     async def _copy_live(self) -> None:
@@ -246,11 +245,3 @@ def _records(value: object) -> Iterable[RecordID]:
         case list() | tuple():
             for each in value:
                 yield from _records(each)
-
-
-def _size(folder: Path | None) -> int:
-    total = 0
-    for path in folder.rglob("*") if folder else ():
-        with suppress(FileNotFoundError):
-            total += path.stat().st_size
-    return total

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -250,7 +250,7 @@ class ColdArchive:
             if await _owes_scrub(connection) is None:
                 return
         if self._engine.kind == "sqlite":
-            async with self._transaction(self._engine.bare) as connection:
+            async with self._one_writes, self._transaction(self._engine.bare) as connection:
                 await connection.exec_driver_sql("VACUUM")
         else:
             async with self._reading() as connection:
@@ -315,6 +315,14 @@ class ColdArchive:
             "schema": self.schema_version,
         }
 
+    async def exclusively[T](self, work: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of `work`, during which nothing is written by this process.
+
+        The file of SQLite is whole meanwhile: there is no journal beside it.
+        """
+        async with self._one_writes:
+            return await work()
+
     async def close(self) -> None:
         """Close the connections. What was put is on disk already."""
         await self._engine.close()
@@ -324,7 +332,7 @@ class ColdArchive:
 
     async def _prepare(self) -> None:
         try:
-            async with self._engine.writing.connect() as connection:
+            async with self._one_writes, self._engine.writing.connect() as connection:
                 version = await connection.run_sync(migrate, self._migrations)
         except MigrationFailed as err:
             raise ArchiveUnavailable(err.what, where=self.where, hint=err.hint) from err

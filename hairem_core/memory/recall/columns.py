@@ -104,6 +104,8 @@ class Columns:
         self.slots: list[str] = []
         """What facts tell, such as `lives_in`."""
         self._slots: dict[str, int] = {}
+        self._ascends = True
+        """Whether `seq` does, as it should: what is new has the highest number."""
         self._expose()
 
     @property
@@ -192,6 +194,15 @@ class Columns:
             each, count = int(self.next[each]), count + 1
         return found
 
+    def rows_of(self, seqs: Ints, size: int) -> Ints:
+        """Return in which of the first `size` rows each number is, NOBODY where it is in none."""
+        known = self.seq[:size]
+        order = None if self._ascends else np.argsort(known)
+        found = np.searchsorted(known, seqs, sorter=order)
+        found = np.minimum(found, max(0, size - 1))
+        rows: Ints = found if order is None else order[found]
+        return np.where(known[rows] == seqs, rows, NOBODY) if size else np.full_like(seqs, NOBODY)
+
     def uuid(self, row: int) -> UUID:
         """Return the id of the fragment in a row."""
         return UUID(bytes=self.id[row].tobytes())
@@ -231,6 +242,7 @@ class Columns:
         self._people = {key: code for code, key in enumerate(self.people)}
         self.slots = arrays["slots"].tolist()
         self._slots = {slot: code for code, slot in enumerate(self.slots)}
+        self._ascends = bool(np.all(np.diff(arrays["seq"]) > 0))
         self._expose()
         return self
 
@@ -283,6 +295,8 @@ class Columns:
         row = self.size
         if row == len(self._arrays["seq"]):
             self._grow(2 * row)
+        if row and fragment.seq <= self.seq[row - 1]:
+            self._ascends = False
         self.size += 1
         self._expose()
         before = NOBODY

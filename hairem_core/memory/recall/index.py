@@ -116,7 +116,7 @@ class RecallIndex:
         if not parts:
             return []
         return await asyncio.to_thread(
-            rank, self._text, self._places, parts, scope, question, now, frozenset(exclude)
+            rank, self._text, parts, scope, question, now, frozenset(exclude)
         )
 
     def _place(self, seq: int) -> tuple[Columns, int] | None:

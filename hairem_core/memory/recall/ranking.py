@@ -14,7 +14,7 @@ drowns what is asked for in what is new.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -31,7 +31,6 @@ from hairem_core.memory.recall.columns import (
     NEIGHBOUR,
     NOBODY,
     Columns,
-    Place,
     event_mark,
     milliseconds,
 )
@@ -137,7 +136,6 @@ def impersonal(text: str, names: Sequence[str]) -> str:
 
 def rank(
     text: TextIndex,
-    places: Mapping[int, Place],
     parts: Sequence[Part],
     scope: Scope,
     question: Question,
@@ -156,8 +154,8 @@ def rank(
     )
     allowed = np.concatenate([_allowed(part, scope, question, exclude) for part in parts])
     if question.about:
-        allowed &= _rows_mask(text.about(question.about, scope), places, parts, start)
-    words = _words(text, scope, filters, question, places, parts, start)
+        allowed &= _rows_mask(text.about(question.about, scope), parts, start)
+    words = _words(text, scope, filters, question, parts, start)
     meaning = np.zeros(start, np.float32)
     if question.vector is not None:
         meaning = np.concatenate([_meaning(part, question.vector, scope) for part in parts])
@@ -245,7 +243,6 @@ def _words(
     scope: Scope,
     filters: Filters,
     question: Question,
-    places: Mapping[int, Place],
     parts: Sequence[Part],
     size: int,
 ) -> Floats:
@@ -253,27 +250,18 @@ def _words(
     asked = question.impersonal if text.words(question.impersonal) else question.text
     seqs, scores = text.search(asked, scope, filters, limit=_HITS)
     words = np.zeros(size, np.float32)
-    starts = {id(part.columns): (part.start, part.size) for part in parts}
-    for seq, score in zip(seqs.tolist(), scores.tolist(), strict=True):
-        place = places.get(seq)
-        if place is None or (part := starts.get(id(place.columns))) is None:
-            continue
-        start, rows = part
-        if place.row < rows:
-            words[start + place.row] = score
+    for part in parts:
+        rows = part.columns.rows_of(seqs, part.size)
+        found = rows != NOBODY
+        words[part.start + rows[found]] = scores[found]
     return words
 
 
-def _rows_mask(seqs: Ints, places: Mapping[int, Place], parts: Sequence[Part], size: int) -> Bools:
+def _rows_mask(seqs: Ints, parts: Sequence[Part], size: int) -> Bools:
     mask = np.zeros(size, np.bool_)
-    starts = {id(part.columns): (part.start, part.size) for part in parts}
-    for seq in seqs.tolist():
-        place = places.get(seq)
-        if place is None or (part := starts.get(id(place.columns))) is None:
-            continue
-        start, rows = part
-        if place.row < rows:
-            mask[start + place.row] = True
+    for part in parts:
+        rows = part.columns.rows_of(seqs, part.size)
+        mask[part.start + rows[rows != NOBODY]] = True
     return mask
 
 

@@ -8,8 +8,6 @@ import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import Script, ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy.exc import SQLAlchemyError
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -81,7 +79,7 @@ def _apply(connection: sa.Connection, script: ScriptDirectory, revision: Script)
             context.run_migrations()
         if connection.dialect.name != "sqlite":
             connection.commit()
-    except (SQLAlchemyError, CommandError) as err:
+    except Exception as err:  # whatever is wrong with it: half of it must not stay
         if connection.dialect.name != "sqlite" and not connection.invalidated:
             connection.rollback()
             with Operations.context(_context(connection, script, None)):
