@@ -12,7 +12,7 @@ from homeassistant.helpers.issue_registry import (
 )
 from homeassistant.helpers.typing import ConfigType
 
-from .const import DOMAIN
+from .const import CONF_IS_APP, DOMAIN
 from .coordinator import HairemConfigEntry, HairemCoordinator, HairemRuntimeData
 from .errors import CannotConnect, InvalidAuth, UnsupportedSchema, WrongServer
 from .issues import async_delete_agent_issues, async_sync_agent_issues
@@ -45,6 +45,12 @@ async def async_setup_entry(hass: HomeAssistant, entry: HairemConfigEntry) -> bo
             translation_placeholders=placeholders | {"error": str(err)},
         ) from err
     except InvalidAuth as err:
+        if entry.data.get(CONF_IS_APP):
+            raise ConfigEntryNotReady(
+                translation_domain=DOMAIN,
+                translation_key="invalid_auth_app",
+                translation_placeholders=placeholders,
+            ) from err
         raise ConfigEntryAuthFailed(
             translation_domain=DOMAIN,
             translation_key="invalid_auth",

@@ -21,6 +21,7 @@ from .errors import (
     InvalidAuth,
     InvalidFrame,
     UnsupportedSchema,
+    WrongServer,
 )
 from .models import (
     SCHEMA_VERSION,
@@ -59,14 +60,25 @@ class BridgeClient:
     """An authenticated connection to one H-Core."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, *, host: str, port: int, token: str, name: str
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        host: str,
+        port: int,
+        token: str,
+        name: str,
+        server_id: str | None = None,
     ) -> None:
-        """Prepare a connection; `name` is how H-Core will know this client in its logs."""
+        """Prepare a connection; `name` is how H-Core will know this client in its logs.
+
+        With a `server_id`, no other H-Core is shown the token.
+        """
         self._session = session
         self._host = host
         self._port = port
         self._token = token
         self._name = name
+        self._server_id = server_id
         self._websocket: aiohttp.ClientWebSocketResponse | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._outgoing: asyncio.Queue[str] = asyncio.Queue()
@@ -94,8 +106,8 @@ class BridgeClient:
     async def connect(self) -> ServerInfo:
         """Connect, identify this client and return what H-Core says of itself.
 
-        Raises CannotConnect (InvalidFrame if the other end is no H-Core), UnsupportedSchema or
-        InvalidAuth.
+        Raises CannotConnect (InvalidFrame if the other end is no H-Core), UnsupportedSchema,
+        WrongServer or InvalidAuth.
         """
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -214,6 +226,10 @@ class BridgeClient:
         server = parse_hello(_decode(await websocket.receive()))
         if not server.min_schema_version <= SCHEMA_VERSION <= server.schema_version:
             raise _unsupported(server)
+        if self._server_id not in {None, server.server_id}:
+            raise WrongServer(
+                f"{self.address} is the H-Core {server.server_id}, not {self._server_id}"
+            )
         await websocket.send_str(
             json_dumps(
                 {

@@ -9,6 +9,10 @@ LOGGER: Final = logging.getLogger(__package__)
 DEFAULT_PORT: Final = 8127
 DEFAULT_NAME: Final = "hAIrem"
 
+CONF_IS_APP: Final = "is_app"
+"""Whether the Supervisor told host, port and token: then it will tell the next ones too, and nobody
+has to be asked for a token that nobody ever saw."""
+
 LANGUAGES: Final = ("en", "fr")
 """Those that `translations/` holds."""
 

@@ -12,7 +12,7 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from .client import BridgeClient
 from .const import LOGGER
 from .crew import Crew
-from .errors import BridgeError, CannotConnect, CommandFailed, WrongServer
+from .errors import BridgeError, CannotConnect, CommandFailed
 from .models import Agent, AgentsEvent, Changed, Removed, ServerInfo, Snapshot
 from .reconnect import ReconnectLogic, ReconnectStatistics
 
@@ -29,14 +29,20 @@ class HairemRuntimeData:
     coordinator: HairemCoordinator
 
 
-def bridge_client(hass: HomeAssistant, *, host: str, port: int, token: str) -> BridgeClient:
-    """Return a client, not yet connected, that introduces itself as this Home Assistant."""
+def bridge_client(
+    hass: HomeAssistant, *, host: str, port: int, token: str, server_id: str | None = None
+) -> BridgeClient:
+    """Return a client, not yet connected, that introduces itself as this Home Assistant.
+
+    With a `server_id`, it does so to no other H-Core.
+    """
     return BridgeClient(
         async_get_clientsession(hass),
         host=host,
         port=port,
         token=token,
         name=f"Home Assistant {__version__}",
+        server_id=server_id,
     )
 
 
@@ -126,13 +132,10 @@ class HairemCoordinator:
             host=self.entry.data[CONF_HOST],
             port=self.entry.data[CONF_PORT],
             token=self.entry.data[CONF_TOKEN],
+            server_id=self.server_id,
         )
         server = await client.connect()
         try:
-            if server.server_id != self.server_id:
-                raise WrongServer(
-                    f"{client.address} is the H-Core {server.server_id}, not {self.server_id}"
-                )
             self._snapshot.clear()
             async with asyncio.timeout(SNAPSHOT_TIMEOUT):
                 await client.subscribe_agents(self._on_agents)

@@ -275,6 +275,8 @@ class BridgeServer:
         }
         self.first_frame: str | None = None
         """Sent in place of the hello; "" sends nothing."""
+        self.token = TOKEN
+        """The one it takes."""
         self.auth_error: str | None = None
         """Refuse whoever comes, with this code."""
         self.mute: set[str] = set()
@@ -378,7 +380,7 @@ class BridgeServer:
         error, code = self.auth_error, 4401
         if not self.hello["min_schema_version"] <= auth.schema_version:
             error, code = "unsupported_schema", 4406
-        elif auth.token != TOKEN:
+        elif auth.token != self.token:
             error = "invalid_token"
         if error is not None:
             await connection.send(

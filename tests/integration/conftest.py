@@ -16,8 +16,9 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.hairem import crew
 from custom_components.hairem.client import BridgeClient
-from custom_components.hairem.const import DOMAIN
+from custom_components.hairem.const import CONF_IS_APP, DOMAIN
 from custom_components.hairem.migration import MINOR_VERSION
+from tests.integration.announcements import OTHER_ID
 from tests.integration.bridge_server import SERVER_ID, TOKEN, BridgeServer
 
 HERE = Path(__file__).parent
@@ -102,6 +103,35 @@ async def loaded(hass: HomeAssistant, entry: MockConfigEntry) -> AsyncGenerator[
     yield entry
     if entry.state is ConfigEntryState.LOADED:
         assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.fixture
+async def unloaded(hass: HomeAssistant) -> AsyncGenerator[None]:
+    """Unload, after the test, what flows set up."""
+    yield
+    await hass.async_block_till_done()
+    for entry in hass.config_entries.async_entries(DOMAIN):
+        if entry.state in {ConfigEntryState.LOADED, ConfigEntryState.SETUP_RETRY}:
+            await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.fixture
+async def laptop() -> AsyncGenerator[BridgeServer]:
+    """Return the end of the bridge of an H-Core that is no app's."""
+    server = BridgeServer()
+    server.hello |= {"server_id": OTHER_ID, "name": "Laptop"}
+    server.agents = {}
+    await server.start()
+    yield server
+    await server.stop()
+    assert server.offences == []
+
+
+@pytest.fixture
+def app_entry(hass: HomeAssistant, entry: MockConfigEntry) -> MockConfigEntry:
+    """Return the config entry as discovery makes it, not set up."""
+    hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_IS_APP: True})
+    return entry
 
 
 @pytest.fixture
