@@ -14,6 +14,7 @@ from hairem_core.api import frames
 from hairem_core.errors import HairemError
 from hairem_core.hlink.bus import Bus
 from hairem_core.hlink.errors import BusUnavailable
+from hairem_core.hotplug.countdown import Countdown, Paused
 from hairem_core.hotplug.registry import AgentRegistry, AgentState
 from hairem_core.sdk.chat import ChatMessage, ToolCall, ToolResult
 from hairem_core.sdk.message import Message, MessageType, Priority, Topic
@@ -90,15 +91,25 @@ class Turns:
     """Starts turns and carries what the bus says to those who wait."""
 
     def __init__(
-        self, bus: Bus, registry: AgentRegistry, *, agent_timeout: float, language: str
+        self,
+        bus: Bus,
+        registry: AgentRegistry,
+        *,
+        agent_timeout: float,
+        language: str,
+        paused: Paused = lambda: 0.0,
     ) -> None:
+        """`paused` tells for how many seconds nobody could write to memory, all in all: a turn may
+        last so much longer.
+        """
         self._bus = bus
         self._registry = registry
         self._timeout = agent_timeout + _PATIENCE
         self._language = language
+        self._paused = paused
         self._turns: dict[UUID, Turn] = {}
         self._listening: dict[UUID, Callable[[], Awaitable[None]]] = {}
-        self._timers: dict[UUID, asyncio.TimerHandle] = {}
+        self._timers: dict[UUID, Countdown] = {}
         self._endings: set[asyncio.Task[None]] = set()
         bus.on_outage(self._fail_all)
 
@@ -118,8 +129,10 @@ class Turns:
     async def start(self, turn: Turn) -> None:
         """Send the words to the agent. Without the bus the turn fails."""
         self._turns[turn.turn_id] = turn
-        self._timers[turn.turn_id] = asyncio.get_running_loop().call_later(
-            self._timeout, turn.fail, "turn_timeout", f"no answer within {self._timeout:g} s"
+        self._timers[turn.turn_id] = Countdown(
+            self._timeout,
+            partial(turn.fail, "turn_timeout", f"no answer within {self._timeout:g} s"),
+            self._paused,
         )
         try:
             self._listening[turn.turn_id] = await self._bus.listen(

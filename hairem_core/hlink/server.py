@@ -6,18 +6,27 @@ import shutil
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from hairem_core.hlink.connection import create_client, outage_is_unavailable
 from hairem_core.hlink.errors import RedisServerError
 
 _LOGGER = logging.getLogger(__name__)
 _LONGEST_SOCKET_PATH = 100
 """Bytes; the kernel allows 107, see unix(7)."""
 _START_SECONDS = 15.0
+_USUAL = {"appendfsync": "everysec", "auto-aof-rewrite-percentage": "100"}
+_STILL = {"appendfsync": "always", "auto-aof-rewrite-percentage": "0"}
+"""What is acknowledged is in the file, and the file is not exchanged for another. In a copy its
+end may be cut off: the server then loads what comes before.
+https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/
+"""
+_MOVING = ("aof_rewrite_in_progress", "aof_rewrite_scheduled", "aof_pending_bio_fsync")
 
 
 class PrivateRedis:
@@ -34,6 +43,7 @@ class PrivateRedis:
         self._temporary: Path | None = None
         self._last_words: deque[str] = deque(maxlen=20)
         self._socket = folder / "redis.sock"
+        self._settings = _USUAL
 
     @property
     def url(self) -> str:
@@ -73,6 +83,29 @@ class PrivateRedis:
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
+    @asynccontextmanager
+    async def standstill(self) -> AsyncGenerator[None]:
+        """Let its files be such that a copy fits together, until it is left.
+
+        They only grow meanwhile: messages are sent and acknowledged as ever. Entering waits for a
+        rewrite of them that is under way. Raises BusUnavailable.
+        """
+        client = create_client(self.url)
+        self._settings = _STILL  # also of a server that has to be started again meanwhile
+        try:
+            async with outage_is_unavailable(client):
+                await _configure(client, _STILL)
+                while any([(await client.info("persistence"))[each] for each in _MOVING]):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            yield
+        finally:
+            self._settings = _USUAL
+            try:
+                await _configure(client, _USUAL)
+            except (RedisError, OSError) as err:
+                _LOGGER.warning("redis-server keeps the settings of a backup: %s", err)
+            await client.aclose()
+
     async def _end_orphan(self) -> None:
         """Shut down the server of an H-Core that was killed, so that its file has one writer."""
         address = self._folder / "address"
@@ -95,7 +128,8 @@ class PrivateRedis:
         command = [
             binary,
             *("--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700"),
-            *("--dir", str(self._folder), "--appendonly", "yes", "--appendfsync", "everysec"),
+            *("--dir", str(self._folder), "--appendonly", "yes"),
+            *(word for name, value in self._settings.items() for word in (f"--{name}", value)),
             *("--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no"),
             *("--loglevel", "notice"),
         ]
@@ -156,3 +190,8 @@ class PrivateRedis:
             except RedisServerError as err:
                 _LOGGER.error("%s", err)
                 pause = min(pause * 2, 10.0)
+
+
+async def _configure(client: Redis, settings: dict[str, str]) -> None:
+    for name, value in settings.items():
+        await client.config_set(name, value)

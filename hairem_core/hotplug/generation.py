@@ -6,6 +6,7 @@ from typing import Any
 
 from hairem_core.config.system import AgentsConfig
 from hairem_core.hotplug.bundle import Bundle
+from hairem_core.hotplug.countdown import time_limit
 from hairem_core.hotplug.errors import AgentFailed, TurnTimeout
 from hairem_core.hotplug.forkserver import Forkserver
 from hairem_core.hotplug.process import AgentProcess
@@ -65,7 +66,7 @@ class Generation:
         # and so before the message is acknowledged.
         recording = asyncio.ensure_future(self.services.record(message))
         try:
-            async with asyncio.timeout(self._config.turn_timeout):
+            async with time_limit(self._config.turn_timeout, self.services.paused):
                 await self.process.handle(self.services.shown(message))
             if message.header.topic is Topic.USER_UTTERANCE and (
                 msg_id not in self.services.answered

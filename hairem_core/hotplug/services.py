@@ -13,6 +13,7 @@ from hairem_core.config.system import AgentLimits, MemoryConfig
 from hairem_core.hlink.bus import Bus
 from hairem_core.hotplug import _arguments as args
 from hairem_core.hotplug.bundle import MANIFEST_NAMES, Bundle, find_manifest
+from hairem_core.hotplug.countdown import Paused
 from hairem_core.hotplug.errors import AgentFailed
 from hairem_core.hotplug.home_rules import ACT, READ, Refusal, decide, usable
 from hairem_core.hotplug.memory_calls import MEMORY_METHODS, Memory, MemoryCalls
@@ -68,7 +69,10 @@ class AgentServices:
         agent_limits: AgentLimits,
         secrets: SecretStore,
         clock: Callable[[], float] = time.monotonic,
+        paused: Paused = lambda: 0.0,
     ) -> None:
+        """`paused` tells for how many seconds nobody could write to memory, all in all."""
+        self.paused = paused
         self._permissions = bundle.permissions
         self._manifest = (
             bundle.source / (find_manifest(bundle.folder) or Path(MANIFEST_NAMES[0])).name

@@ -1,7 +1,9 @@
 import asyncio
 import os
+import shutil
 import signal
 from pathlib import Path
+from shutil import ignore_patterns
 
 import pytest
 
@@ -89,3 +91,82 @@ async def test_no_server_is_told_apart_and_the_password_stays_secret() -> None:
         await check_server(client)
     assert "secret" not in str(caught.value)
     await client.aclose()
+
+
+async def test_while_it_stands_still_its_files_only_grow(tmp_path: Path) -> None:
+    server = PrivateRedis(tmp_path / "redis")
+    await server.start()
+    client = create_client(server.url)
+    folder = tmp_path / "redis" / "appendonlydir"
+
+    def names() -> set[str]:
+        return {each.name for each in folder.iterdir()}
+
+    async def write(count: int) -> None:
+        for number in range(count):
+            await client.set("key", f"{number} " * 2_000)
+
+    # From a kilobyte on, each time it has doubled, the server would write its file anew.
+    await client.config_set("auto-aof-rewrite-min-size", "1kb")
+    before = names()
+    async with server.standstill():
+        await write(40)
+        told = await client.info("persistence")
+        assert not told["aof_rewrite_in_progress"]
+        assert not told["aof_rewrite_scheduled"]
+        assert told["aof_pending_bio_fsync"] == 0
+        assert names() == before
+        # What was acknowledged is in a copy, torn or not.
+        await client.set("last", "kept")
+        shutil.copytree(tmp_path / "redis", tmp_path / "copy", ignore=ignore_patterns("*.sock"))
+        # One that dies meanwhile comes back as it was told to be.
+        killed = server.pid
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        await until(lambda: server.pid not in (killed, None))
+        other = create_client(server.url)
+        assert await other.config_get("appendfsync") == {"appendfsync": "always"}
+        assert await other.get("last") == b"kept"
+        await other.config_set("auto-aof-rewrite-min-size", "1kb")
+    assert await other.config_get("appendfsync") == {"appendfsync": "everysec"}
+    await write(40)
+    await until(lambda: names() != before)
+    await client.aclose()
+    await other.aclose()
+    await server.stop()
+
+    (incremental,) = (tmp_path / "copy" / "appendonlydir").glob("*.incr.aof")
+    with incremental.open("ab") as file:
+        file.write(b"*3\r\n$3\r\nSET\r\n$4\r\nla")  # copied while more was added
+    (tmp_path / "copy" / "address").unlink()
+    copy = PrivateRedis(tmp_path / "copy")
+    await copy.start()
+    client = create_client(copy.url)
+    assert await client.get("last") == b"kept"
+    await client.aclose()
+    await copy.stop()
+
+
+async def test_standing_still_waits_for_a_rewrite_under_way(tmp_path: Path) -> None:
+    server = PrivateRedis(tmp_path / "redis")
+    await server.start()
+    client = create_client(server.url)
+    await client.config_set("rdb-key-save-delay", "20000")  # microseconds for each key
+    for number in range(20):
+        await client.set(f"key {number}", "value")
+    await client.bgrewriteaof()
+    async with server.standstill():
+        assert not (await client.info("persistence"))["aof_rewrite_in_progress"]
+        manifest = (tmp_path / "redis" / "appendonlydir" / "appendonly.aof.manifest").read_text()
+        assert ".2.base." in manifest
+    await client.aclose()
+    await server.stop()
+
+
+async def test_without_a_server_nothing_stands_still(tmp_path: Path) -> None:
+    server = PrivateRedis(tmp_path / "redis")
+    await server.start()
+    await server.stop()
+    with pytest.raises(BusUnavailable):
+        async with server.standstill():
+            raise AssertionError("it is entered")

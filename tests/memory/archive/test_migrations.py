@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 import sqlite3
 import sys
 from pathlib import Path
@@ -138,6 +139,83 @@ async def test_sqlite_takes_back_the_steps_before_the_one_that_failed(
     with pytest.raises(ArchiveUnavailable, match="0003 failed"):
         await ColdArchive.open(sqlite_url, migrations=broken)
     assert _statements(sqlite_url, None, "SELECT name FROM sqlite_master") == []
+
+
+async def test_a_defect_in_a_change_is_told_like_any_failure(
+    first: str, server: MariaDb | None, tmp_path: Path
+) -> None:
+    broken = _with(
+        tmp_path / "migrations",
+        "v0003_broken.py",
+        """
+        import sqlalchemy as sa
+        from alembic import op
+
+        revision = "0003"
+        down_revision = "0002"
+
+        def upgrade():
+            op.create_table("hairem_half", sa.Column("id", sa.Integer), if_not_exists=True)
+            raise KeyError("no such thing")
+
+        def downgrade():
+            op.drop_table("hairem_half", if_exists=True)
+        """,
+    )
+    with pytest.raises(ArchiveUnavailable, match=r"0003 failed: 'no such thing'.*Nothing was"):
+        await ColdArchive.open(first, migrations=broken)
+    listing = "SHOW TABLES" if server else "SELECT name FROM sqlite_master"
+    assert "hairem_half" not in {row[0] for row in _statements(first, server, listing)}
+    archive = await ColdArchive.open(first)
+    assert len(await archive.fetch([whole().id, fragment(1).id], _ALL)) == 2
+    await archive.close()
+
+
+async def test_killed_amid_a_change_of_sqlite_it_is_as_it_was(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    archive = await ColdArchive.open(sqlite_url)
+    await archive.put([item(fragment(number), 1, 2) for number in range(300)])
+    await archive.close()
+    slow = _with(
+        tmp_path / "migrations",
+        "v0003_slow.py",
+        """
+        import os, signal
+        from alembic import op
+
+        revision = "0003"
+        down_revision = "0002"
+
+        def upgrade():
+            op.execute("ALTER TABLE hairem_fragment ADD COLUMN colour TEXT")
+            # More than fits into its cache: the file itself is written to.
+            op.execute("PRAGMA cache_spill = 1")
+            op.execute("UPDATE hairem_fragment SET colour = hex(randomblob(40000)), content = 'x'")
+            os.kill(os.getpid(), signal.SIGKILL)
+        """,
+    )
+    program = """
+        import asyncio, pathlib, sys
+        from hairem_core.memory.archive.store import ColdArchive
+
+        asyncio.run(ColdArchive.open(sys.argv[1], migrations=pathlib.Path(sys.argv[2])))
+    """
+    path = Path(sqlite_url.removeprefix("sqlite+aiosqlite:///"))
+    before = path.stat().st_size
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", dedent(program), sqlite_url, str(slow)), cwd=_ROOT
+    )
+    assert await process.wait() == -signal.SIGKILL
+    assert path.stat().st_size > before  # it was in the middle of it
+    archive = await ColdArchive.open(sqlite_url)
+    assert archive.schema_version == "0002"
+    items = await archive.fetch([fragment(number).id for number in range(300)], _ALL)
+    assert items == {fragment(n).id: item(fragment(n), 1, 2) for n in range(300)}
+    await archive.close()
+    assert path.stat().st_size == before
+    rows = _statements(sqlite_url, None, "PRAGMA integrity_check")
+    assert rows == [("ok",)]
 
 
 async def test_an_archive_of_a_newer_version_is_left_alone(
