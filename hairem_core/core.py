@@ -1,28 +1,28 @@
 """H-Core: the only place where rooms are wired together."""
 
 import asyncio
-import errno
 import logging
 import os
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
 from os.path import normpath
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import uvicorn
-
 from hairem_core import __version__
 from hairem_core.api.app import create_app
 from hairem_core.api.bridge import BridgeContext
 from hairem_core.api.dreams import Dreams
+from hairem_core.api.ingress import Ingress, ingress_router
+from hairem_core.api.server import WebServer, address_of, listen
 from hairem_core.api.tokens import TokenStore
 from hairem_core.api.turns import Turns
+from hairem_core.backup import Backup, Part
 from hairem_core.config.system import SystemConfig
 from hairem_core.data import DataFolder, write_private
 from hairem_core.errors import HairemError
@@ -47,17 +47,13 @@ from hairem_core.hotplug.services import AgentServices, Models
 from hairem_core.hotplug.snapshot import SnapshotStore, give_to_group
 from hairem_core.llm.gateway import ModelGateway
 from hairem_core.memory.dream.telling import DreamTeller
+from hairem_core.memory.errors import UpgradeFailed
 from hairem_core.memory.service import MemoryService
 
 _LOGGER = logging.getLogger(__name__)
 FIRST_CLIENT = "home-assistant"
 COMMAND_CLIENT = "hairem-command"
-
-
-class AddressInUse(HairemError):
-    """The bridge cannot listen where it should."""
-
-    code = "address_in_use"
+APP_CLIENT = "home-assistant-app"
 
 
 class Core:
@@ -71,9 +67,12 @@ class Core:
         root: Path,
         models: Models | None = None,
         gatekeeper: Vetter | None = None,
+        secrets: Mapping[str, Mapping[str, str]] | None = None,
+        ingress: Ingress | None = None,
     ) -> None:
         """`models` serves the agents instead of the models that `config` names; `gatekeeper` looks
-        at bundles instead of the usual one.
+        at bundles instead of the usual one. `secrets` are, by agent id and name, what one agent
+        gets before all else. `ingress` is there where H-Core is a Home Assistant app.
         """
         self._config = config
         self._data = data
@@ -82,7 +81,8 @@ class Core:
         self._started = time.monotonic()
         self._private_redis: PrivateRedis | None = None
         self._gatekeeper = gatekeeper
-        self._secrets = SecretStore(root / config.agents.secrets_file, os.environ)
+        self._secrets = SecretStore(root / config.agents.secrets_file, os.environ, given=secrets)
+        self._ingress = ingress
         self._gateway: ModelGateway | None = None
         if models is None:
             models = self._gateway = ModelGateway(config.llm, redact=self._secrets.redact)
@@ -91,6 +91,8 @@ class Core:
         self.registry = AgentRegistry()
         self.new_token: str | None = None
         """The first client's token, at the first start only: it is nowhere else in clear."""
+        self.app_token: str | None = None
+        """The token of the Home Assistant whose app this is; None where it is none."""
         self.address = ""
         """`host:port` of the bridge."""
 
@@ -115,7 +117,7 @@ class Core:
             handler.addFilter(hide)
             stack.callback(handler.removeFilter, hide)
         # The port first: it is what a second H-Core on this machine trips over.
-        listener = _listen(config.api.host, config.api.port)
+        listener = listen(config.api.host, config.api.port)
         stack.callback(listener.close)
         # What takes longest first: the models' library needs seconds, in a thread of its own.
         if gateway := self._gateway:
@@ -126,7 +128,14 @@ class Core:
         await self._forkserver.start()
         stack.push_async_callback(self._forkserver.stop)
         self.bus = await self._open_bus()
-        await self._open_memory()
+        try:
+            await self._open_memory()
+        except UpgradeFailed as err:
+            if (before := data.last_version()) is not None:
+                err.hint = f"{err.hint} It was hAIrem {before}, this is {__version__}."
+            raise
+        data.note_version(__version__)
+        self._backup = self._make_backup()
         self._home = ToolLink(self.bus)
         await self._home.start()
         stack.push_async_callback(self._home.stop)
@@ -137,6 +146,7 @@ class Core:
             self.registry,
             agent_timeout=config.agents.turn_timeout,
             language=config.house.language,
+            paused=self._backup.paused,
         )
         self._open_agents()
         context = BridgeContext(
@@ -155,6 +165,8 @@ class Core:
         await self._loader.start()
         await self._serve(listener, context)
         stack.push_async_callback(_end_turns, turns)
+        # First of all: who waits to write would else be cut off.
+        stack.push_async_callback(self._backup.close)
 
     async def _open_bus(self) -> Bus:
         url = self._config.redis.url
@@ -193,19 +205,23 @@ class Core:
         await self._remembering.start()
         self.memory = self._remembering.store
 
+    def _make_backup(self) -> Backup:
+        parts: dict[str, Part] = {}
+        if self._private_redis is not None:
+            parts["redis-server"] = self._private_redis
+        return Backup(parts | {"memory": self._remembering})
+
     def _agent_uuid(self, agent_id: str) -> UUID | None:
         record = self.registry.get(agent_id)
         return record.uuid if record else None
 
     def _open_tokens(self) -> TokenStore:
         tokens = TokenStore(self._data.tokens)
-        if not tokens.records():
+        if self._ingress is not None:
+            self.app_token = _kept_token(tokens, APP_CLIENT, self._data.app_token)
+        elif not tokens.records():
             self.new_token = tokens.create(FIRST_CLIENT)
-        kept = self._data.command_token
-        if not kept.exists() or tokens.verify(kept.read_text().strip()) != COMMAND_CLIENT:
-            with suppress(HairemError):
-                tokens.revoke(COMMAND_CLIENT)
-            write_private(kept, tokens.create(COMMAND_CLIENT) + "\n")
+        _kept_token(tokens, COMMAND_CLIENT, self._data.command_token)
         return tokens
 
     def _open_agents(self) -> None:
@@ -259,6 +275,7 @@ class Core:
             limits=self._config.memory,
             agent_limits=self._config.agents.limits,
             secrets=self._secrets,
+            paused=self._backup.paused,
         )
 
     def _create_spec(self, bundle: Bundle) -> SandboxSpec:
@@ -277,32 +294,15 @@ class Core:
         return [port for port in ports if port is not None]
 
     async def _serve(self, listener: socket.socket, context: BridgeContext) -> None:
-        app = create_app(context, self.health)
-        server = _Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                ws_max_size=1024 * 1024,
-                ws_ping_interval=20,
-                ws_ping_timeout=20,
-                timeout_graceful_shutdown=2,
-                lifespan="off",
-            )
+        self.address = address_of(listener)
+        page = None
+        if self._ingress is not None:
+            port = int(listener.getsockname()[1])
+            page = ingress_router(self._ingress, self.registry, self.health, port=port)
+        server = await WebServer.start(
+            create_app(context, self.health, self._backup, page), listener
         )
-        task = asyncio.create_task(server.serve([listener]), name="api")
-
-        async def stop() -> None:
-            server.should_exit = True
-            await asyncio.gather(task, return_exceptions=True)
-
-        self._stack.push_async_callback(stop)
-        while not server.started:
-            if task.done():
-                task.result()
-            await asyncio.sleep(0.005)
-        host, port = listener.getsockname()[:2]
-        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._stack.push_async_callback(server.stop)
         write_private(self._data.address, self.address + "\n")
         self._stack.callback(self._data.address.unlink, missing_ok=True)
 
@@ -352,38 +352,21 @@ def _hand_over(bundle: Bundle) -> None:
         give_to_group(bundle.folder, agent_uid(bundle.agent_id))
 
 
-class _Server(uvicorn.Server):
-    """A web server that leaves signals to the command it runs in."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+def _kept_token(tokens: TokenStore, client: str, file: Path) -> str:
+    """Return a client's token that is kept in clear in `file`; a new one if it is not valid."""
+    kept = file.read_text().strip() if file.exists() else ""
+    if tokens.verify(kept) != client:
+        with suppress(HairemError):
+            tokens.revoke(client)
+        kept = tokens.create(client)
+        write_private(file, kept + "\n")
+    return kept
 
 
 async def _end_turns(turns: Turns) -> None:
     turns.fail_all("stopping", "H-Core is stopping")
     # Their last frames leave before the connections close.
     await asyncio.sleep(0.05)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio switches Nagle's algorithm off only where the protocol is named: 40 ms a frame else.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as err:
-        listener.close()
-        what = "is in use" if err.errno == errno.EADDRINUSE else f"cannot be used: {err.strerror}"
-        raise AddressInUse(
-            f"address {host}:{port} {what}",
-            where="api.port" if err.errno == errno.EADDRINUSE else "api.host",
-            hint="Stop what listens there, or choose another with --port or in system.yaml.",
-        ) from err
-    listener.setblocking(False)
-    return listener
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:

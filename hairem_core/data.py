@@ -9,6 +9,14 @@ from pathlib import Path
 from hairem_core.errors import HairemError
 
 
+def default_data() -> Path:
+    """Return the data folder of this user."""
+    if named := os.environ.get("HAIREM_DATA"):
+        return Path(named)
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "hairem"
+
+
 class DataFolderError(HairemError):
     """The data folder cannot be used."""
 
@@ -31,6 +39,11 @@ class DataFolder:
     def command_token(self) -> Path:
         """The token with which the `hairem` command on this machine speaks to the core."""
         return self.path / "command.token"
+
+    @property
+    def app_token(self) -> Path:
+        """The token of the Home Assistant whose app this H-Core is."""
+        return self.path / "app.token"
 
     @property
     def address(self) -> Path:
@@ -96,6 +109,17 @@ class DataFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def last_version(self) -> str | None:
+        """Return which hAIrem ran on it last; None if that is not known."""
+        with suppress(OSError, ValueError):
+            return (self.path / "version").read_text(encoding="utf-8").strip() or None
+        return None
+
+    def note_version(self, version: str) -> None:
+        """Note which hAIrem runs on it."""
+        if version != self.last_version():
+            write_private(self.path / "version", version + "\n")
 
     def server_id(self) -> str:
         """Return the UUID of this house, made at the first start."""

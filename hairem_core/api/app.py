@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastapi import FastAPI, Request, WebSocket
+from fastapi import APIRouter, FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse
 
 from hairem_core.api import errors
+from hairem_core.api.backup import Backup, backup_router
 from hairem_core.api.bridge import BridgeContext, BridgeSession
 from hairem_core.api.memory import memory_router
 from hairem_core.errors import HairemError
@@ -14,8 +15,15 @@ from hairem_core.errors import HairemError
 type HealthCheck = Callable[[], Awaitable[dict[str, Any]]]
 
 
-def create_app(context: BridgeContext, health: HealthCheck) -> FastAPI:
+def create_app(
+    context: BridgeContext,
+    health: HealthCheck,
+    backup: Backup,
+    page: APIRouter | None = None,
+) -> FastAPI:
     """Return the application. `health` gives `{"status": "up" or "down", …}` with all details.
+
+    `page` is what Home Assistant shows of an app; it looks itself at who asks for it.
 
     Nothing is served to a stranger but whether H-Core is up: no documentation pages either.
     """
@@ -49,6 +57,10 @@ def create_app(context: BridgeContext, health: HealthCheck) -> FastAPI:
             return errors.told(err)
 
     app.include_router(memory_router(context.memory, context.dreams, is_known))
+    app.include_router(backup_router(backup, is_known))
+
+    if page is not None:
+        app.include_router(page)
 
     @app.websocket("/api/ws")
     async def bridge(socket: WebSocket) -> None:

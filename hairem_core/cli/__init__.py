@@ -1,5 +1,19 @@
 """The `hairem` command."""
 
-from hairem_core.cli.main import app, main
+import sys
 
-__all__ = ["app", "main"]
+
+def main() -> None:
+    """Run the command."""
+    if sys.argv[1:2] == ["health"]:
+        # A container asks twice a minute: it gets by without the rest.
+        from hairem_core.cli.health import main as health
+
+        health()
+    else:
+        from hairem_core.cli.main import main as run
+
+        run()
+
+
+__all__ = ["main"]

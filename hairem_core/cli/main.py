@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import logging
-import resource
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from hairem_core import __version__
-from hairem_core.cli import agent, bus, dream, memory
+from hairem_core.cli import agent, backup, bus, dream, memory, up
 from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, print_table
 from hairem_core.cli.places import Places, find_places
 from hairem_core.errors import HairemError
@@ -29,6 +26,8 @@ app.add_typer(token_app, name="token")
 app.add_typer(agent.app, name="agent")
 app.add_typer(bus.app, name="bus")
 app.add_typer(memory.app, name="memory")
+app.add_typer(backup.app, name="backup")
+app.command()(up.up)
 app.command()(dream.dream)
 
 _WRONG_INPUT = {"unknown_agent", "empty_text", "invalid_format"}
@@ -57,58 +56,6 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which this is.")
     ] = False,
 ) -> None: ...
-
-
-@app.command()
-def up(
-    data: DataOption = None,
-    config: ConfigOption = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes any.")] = None,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
-) -> None:
-    """Start H-Core and stay until stopped."""
-    level = logging.getLevelNamesMapping().get(log_level.upper())
-    if level is None:
-        raise HairemError(f"{log_level!r} is no log level", where="--log-level", hint="Use info.")
-    _set_up_logging(level)
-    _allow_descriptors()
-    places = find_places(data, config)
-    asyncio.run(_up(places, host, port))
-
-
-def _allow_descriptors() -> None:
-    """Take as many descriptors as this user may have: an agent costs six of them."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-async def _up(places: Places, host: str | None, port: int | None) -> None:
-    from hairem_core.core import FIRST_CLIENT, Core
-    from hairem_core.data import DataFolder
-
-    config = places.load_config()
-    changes: dict[str, Any] = {}
-    if host is not None:
-        changes["host"] = host
-    if port is not None:
-        changes["port"] = port
-    config = config.model_copy(update={"api": config.api.model_copy(update=changes)})
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Core(config, DataFolder(places.data), root=places.root) as core:
-        print(f"hAIrem {__version__} listens on {core.address}", flush=True)
-        if core.new_token:
-            print(f"Token for {FIRST_CLIENT}, shown only now: {core.new_token}", flush=True)
-        if config.llm.chat is None:
-            print(
-                "No language model is configured: the offline brain answers. "
-                "Set llm.chat.model in config/system.yaml, or HAIREM_CHAT_MODEL.",
-                flush=True,
-            )
-        await stop.wait()
-        print("Stopping", flush=True)
 
 
 @app.command()
@@ -219,6 +166,16 @@ def doctor(
     sys.exit(1 if any(finding.status == "wrong" for finding in findings) else 0)
 
 
+@app.command()
+def health(data: DataOption = None) -> None:
+    """Say whether H-Core answers: exit code 0 if so, for a container's health check."""
+    from hairem_core.cli.health import answers
+
+    is_right, status = answers(find_places(data, None).data)
+    print(status, file=sys.stdout if is_right else sys.stderr)
+    sys.exit(0 if is_right else 1)
+
+
 @app.command(context_settings={"ignore_unknown_options": True})
 def bench(
     name: Annotated[str, typer.Argument(help="Which benchmark; `list` names them.")],
@@ -261,11 +218,3 @@ def _tokens(data: Path | None) -> Any:
             "there is no such data folder", where=str(places.data), hint="Start H-Core once first."
         )
     return TokenStore(places.data / "tokens.json")
-
-
-def _set_up_logging(level: int) -> None:
-    logging.basicConfig(
-        level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr
-    )
-    for noisy in ("httpx", "httpcore", "LiteLLM", "uvicorn", "websockets"):
-        logging.getLogger(noisy).setLevel(max(level, logging.WARNING))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hairem_core.config.system import SystemConfig, load_config
+from hairem_core.data import default_data
 from hairem_core.errors import HairemError
 
 
@@ -78,14 +79,6 @@ def usual_root() -> Path:
     root = Path(base) / "hairem"
     (root / "agents").mkdir(parents=True, exist_ok=True)
     return root
-
-
-def default_data() -> Path:
-    """Return the data folder of this user."""
-    if named := os.environ.get("HAIREM_DATA"):
-        return Path(named)
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "hairem"
 
 
 def find_places(data: Path | None, config: Path | None) -> Places:

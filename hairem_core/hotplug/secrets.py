@@ -44,28 +44,40 @@ class SecretStore:
     May be used from several threads: logging does.
     """
 
-    def __init__(self, secrets_file: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        secrets_file: Path,
+        environ: Mapping[str, str],
+        *,
+        given: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """`given` are, by agent id and name, what H-Core has for one agent and for no other."""
         self._file = secrets_file
         self._environ = environ
+        self._given = given or {}
         self._lock = threading.Lock()
         self._forms: dict[str, None] = {}
         self._search: tuple[str, ...] = ()
         """All forms, longest first: what contains another is replaced as a whole."""
         self._told: set[str] = set()
+        for agent_id, secrets in self._given.items():
+            # What nobody asks for must not be told either.
+            self._remember(agent_id, secrets)
 
     def resolve(self, manifest: Manifest, *, known_ids: Collection[str]) -> dict[str, str]:
         """Return the secrets that `manifest` declares and that have a value, by name.
 
-        The environment (`<ID>_<NAME>`) comes first, then the manifest's own text, or what its
-        `!secret` names in `secrets.yaml`, which is read anew each time. A variable belongs to the
-        agent of `known_ids` with the longest id that fits: `ELECTRA_TWO_KEY` is not electra's where
-        there is an electra_two. Raises SecretError.
+        What was given to this agent comes first, then the environment (`<ID>_<NAME>`), then the
+        manifest's own text, or what its `!secret` names in `secrets.yaml`, which is read anew each
+        time. A variable belongs to the agent of `known_ids` with the longest id that fits:
+        `ELECTRA_TWO_KEY` is not electra's where there is an electra_two. Raises SecretError.
         """
         found: dict[str, str] = {}
         wanted: dict[str, tuple[str, str]] = {}
         for name, source in manifest.secrets.items():
             variable = f"{manifest.id.upper()}_{name}"
-            if value := self._from_environment(manifest.id, variable, known_ids):
+            given = self._given.get(manifest.id, {}).get(name)
+            if value := given or self._from_environment(manifest.id, variable, known_ids):
                 found[name] = value
             elif isinstance(source, SecretName):
                 wanted[name] = (source.name, variable)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hairem_core.cli import agent_fetch, app
+from hairem_core.cli import agent_fetch
 from hairem_core.cli.agent_fetch import FetchError, copy_bundle, fetch, find_bundle, unpack
+from hairem_core.cli.main import app
 from tests.support.command import Outcome, hairem
 from tests.support.core import write_agent
 

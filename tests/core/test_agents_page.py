@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from hairem_core.cli import app
+from hairem_core.cli.main import app
 from hairem_core.hotplug.gatekeeper import check_folder
 from tests.support.command import hairem
 from tests.support.core import ROOT

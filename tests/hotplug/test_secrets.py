@@ -55,6 +55,18 @@ def store_with(*values: str, tmp_path: Path) -> SecretStore:
     return store
 
 
+def test_what_is_given_to_one_agent_is_no_others(write: Write, file: Path) -> None:
+    environ = {"ELECTRA_HA_TOKEN": "from the environment"}
+    store = SecretStore(file, environ, given={"electra": {"HA_TOKEN": TOKEN, "OTHER": AWKWARD}})
+    assert store.redact(f"<{TOKEN}> <{AWKWARD}>") == "<***> <***>", "before anybody asks for it"
+    ids = ["electra", "electra_ha"]
+    assert store.resolve(write("HA_TOKEN:"), known_ids=["electra"]) == {"HA_TOKEN": TOKEN}
+    assert store.resolve(write("HA:"), known_ids=ids) == {}
+    for agent_id, name in (("electra_ha", "TOKEN"), ("renarde", "HA_TOKEN")):
+        found = store.resolve(write(f"{name}:", agent_id), known_ids=[*ids, "renarde"])
+        assert TOKEN not in found.values()
+
+
 def test_each_source_and_who_wins(write: Write, file: Path) -> None:
     file.write_text("one: from-file\ntwo: from-file-2\n")
     manifest = write("A: !secret one;B: !secret two;C: text;D: text-2;E:;F:;G: ''")

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pytest
 import typer.main
 
-from hairem_core.cli import app
+from hairem_core.cli.main import app
 from tests.support.child import ROOT
 
 DOCS = ROOT / "docs"
