@@ -110,7 +110,7 @@ async def test_the_owner_finds_what_every_agent_holds(house: House) -> None:
     assert first["at"] == "2026-05-01T14:00:00.000Z"
     assert (first["archived"], first["valid_to"], first["visibility"]) == (False, None, "private")
     assert first["score"] > 0
-    assert set(first["why"]) == {"words", "meaning", "strength"}
+    assert set(first["why"]) == {"words", "meaning", "strength", "is_answer"}
     assert 0 <= first["strength"] <= 1
     assert "The boiler is from 1998." in await house.found("boiler")
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from hairem_core.supervisor.mysql import DATABASE
 from tests.support.app import STRANGER, TRUSTED, environment_of
 from tests.support.container import UID, Container, podman
 from tests.support.core import Client
+from tests.support.mariadb import USER, MariaDb
 from tests.support.supervisor import TOKEN, FakeSupervisor
 
 CAPABILITIES = (
@@ -101,6 +103,34 @@ async def test_the_whole_start(tmp_path: Path, supervisor: FakeSupervisor) -> No
         async with Client.connect(container.address, announced["token"]) as client:
             answer = (await client.turn("renarde", "What is the cat called?"))[-1]["text"]
         assert "Moustache" in answer
+
+
+@pytest.mark.timeout(180)
+async def test_mariadb_of_the_supervisor(tmp_path: Path, supervisor: FakeSupervisor) -> None:
+    server = MariaDb(tmp_path / "mariadb").start()
+    try:
+        server.execute(f"GRANT ALL ON *.* TO {USER}@'127.0.0.1'")
+        supervisor.mysql = {
+            "host": "127.0.0.1",
+            "port": server.port,
+            "username": USER,
+            "password": server.password,
+        }
+        async with App(tmp_path, supervisor).container as container:
+            announced = (await supervisor.until_announced())["config"]
+            async with Client.connect(container.address, announced["token"]) as client:
+                await client.turn("renarde", "Good evening")
+                # A night opens the archive.
+                command = await client.send("memory/dream")
+                while (await client.receive_for(command)).get("event", {}).get("kind") != (
+                    "dream_done"
+                ):
+                    pass
+            assert await container.stop() == 0
+            assert server.password not in container.child.output
+        assert server.execute(f"SHOW TABLES IN {DATABASE}")
+    finally:
+        server.stop()
 
 
 async def test_a_hot_backup(tmp_path: Path, supervisor: FakeSupervisor) -> None:

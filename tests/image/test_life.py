@@ -1,27 +1,10 @@
-"""A container's life: healthy, stopped, killed, and its orphans."""
+"""A container's life: healthy, stopped, killed, and process 1 as the parent of orphans."""
 
 import asyncio
-import json
-from pathlib import Path
-
-import psutil
 
 from tests.support.bus import until
-from tests.support.container import UNPRIVILEGED, Container, podman
-from tests.support.core import Client, write_agent
-
-PARENT = """
-import asyncio
-from hairem_core.sdk import *
-
-class Agent(BaseAgent):
-    async def on_utterance(self, message):
-        # The shell ends; what it started outlives it, and nobody waits for it.
-        script = "sleep 1.125 </dev/null >/dev/null 2>&1 & "
-        shell = await asyncio.create_subprocess_exec("/bin/sh", "-c", script)
-        await shell.wait()
-        await self.ctx.bus.answer(message, topic=Topic.NARRATIVE_TEXT, content="started")
-"""
+from tests.support.container import Container, podman
+from tests.support.core import Client
 
 
 async def _ask(container: Container, token: str, text: str, agent: str = "renarde") -> str:
@@ -30,12 +13,6 @@ async def _ask(container: Container, token: str, text: str, agent: str = "renard
         assert last["kind"] == "done", last
         answer: str = last["text"]
         return answer
-
-
-async def _states(container: Container) -> dict[str, str]:
-    listed = await container.hairem("agents", "--json")
-    assert listed.code == 0, listed.err
-    return {each["id"]: each["state"] for each in json.loads(listed.out)}
 
 
 async def test_stopped_it_ends_in_time_and_knows_all_when_it_is_back(
@@ -113,29 +90,6 @@ async def test_it_turns_healthy_and_unhealthy(unprivileged: Container) -> None:
         assert (await asyncio.to_thread(podman, *check)).code == 0
 
 
-async def test_orphans_are_reaped(data: Path, tmp_path: Path) -> None:
-    bundles = tmp_path / "bundles"
-    write_agent(bundles, "parent", PARENT, permissions="[processes]")
-    config = tmp_path / "system.yaml"
-    config.write_text("agents:\n  folders: [/bundles]\n")
-    options = [*UNPRIVILEGED, f"--volume={bundles}:/bundles:ro"]
-    async with Container(data, tmp_path / "log", options=options, config=config) as container:
-        token = await container.token()
-        async with asyncio.timeout(20):
-            while (await _states(container)).get("parent") != "live":
-                await asyncio.sleep(0.1)
-        first = (await container.processes())[0]
-        assert await _ask(container, token, "Go", agent="parent") == "started"
-        orphan = next(
-            each for each in await container.processes() if "1.125" in " ".join(each.cmdline())
-        )
-        await until(lambda: not orphan.is_running())
-        left = [each for each in await container.processes() if _is_zombie(each)]
-        assert left == []
-        assert first.is_running()
-        assert await container.stop() == 0
-
-
 async def test_number_1_reaps_what_falls_to_it(unprivileged: Container) -> None:
     async with unprivileged as container:
         await container.execute("sh", "-c", "(sleep 1.25 &)")
@@ -143,11 +97,4 @@ async def test_number_1_reaps_what_falls_to_it(unprivileged: Container) -> None:
         orphan = next(each for each in others if "1.25" in " ".join(each.cmdline()))
         assert orphan.ppid() == first.pid
         await until(lambda: not orphan.is_running())
-        assert not any(_is_zombie(each) for each in await container.processes())
-
-
-def _is_zombie(process: psutil.Process) -> bool:
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+        assert await container.zombies() == []

@@ -46,18 +46,7 @@ async def test_without_any_privilege(unprivileged: Container) -> None:
         assert await container.stop() == 0
 
 
-@pytest.mark.parametrize(
-    "is_new",
-    [
-        False,
-        pytest.param(
-            True,
-            marks=pytest.mark.xfail(
-                strict=True, reason="`hairem up` hands over no folder that it has yet to make"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("is_new", [True, False])
 async def test_as_root_it_takes_a_data_folder_of_roots_and_gives_it_away(
     tmp_path: Path, is_new: bool
 ) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -156,6 +157,15 @@ class Container:
         """Return its processes, as the machine outside sees them; the first is number 1 inside."""
         first = psutil.Process((await self.inspect())["State"]["Pid"])
         return [first, *first.children(recursive=True)]
+
+    async def zombies(self) -> list[int]:
+        """Return the ids of those that have ended and were not waited for."""
+        found = []
+        for process in await self.processes():
+            with suppress(psutil.NoSuchProcess):
+                if process.status() == psutil.STATUS_ZOMBIE:
+                    found.append(process.pid)
+        return found
 
     async def token(self, name: str = "test") -> str:
         """Return a new token for a client."""
