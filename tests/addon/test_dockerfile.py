@@ -58,7 +58,9 @@ def _values(name: str, stage: int | None = None) -> list[str]:
 def _sources() -> set[str]:
     """Return what is copied out of the build context."""
     words = (value.split() for value in _values("COPY") if not value.startswith("--from="))
-    return {source.rstrip("/") for each in words for source in each[:-1]}
+    return {
+        source.rstrip("/") for each in words for source in each[:-1] if not source.startswith("--")
+    }
 
 
 def _locked(path: Path) -> dict[str, str]:
