@@ -19,26 +19,15 @@ base=$work/base
 
 say() { echo "python-image: $*" >&2; }
 
-mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null | grep -m1 '/debian/\?$' || echo http://deb.debian.org/debian)
+mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null | sed -n '\|/debian/\?$|{p;q}')
+[ -n "$mirror" ] || { say "apt knows no mirror of Debian: add one to /etc/apt/sources.list.d"; exit 1; }
 say "debootstrap of $suite"
 debootstrap --variant=minbase --include=ca-certificates,netbase,tzdata "$suite" "$base" "$mirror" \
   > "$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; exit 1; }
 
-# As Docker's images of Debian: sources by their official names, no documentation, no lists.
+# As Docker's images of Debian: no documentation, no lists. No sources either: the build mounts those
+# of this machine.
 rm -f "$base/etc/apt/sources.list"
-cat > "$base/etc/apt/sources.list.d/debian.sources" <<SOURCES
-Types: deb
-URIs: http://deb.debian.org/debian
-Suites: $suite $suite-updates
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-
-Types: deb
-URIs: http://deb.debian.org/debian-security
-Suites: $suite-security
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-SOURCES
 printf '#!/bin/sh\nexit 101\n' > "$base/usr/sbin/policy-rc.d" # no service is started by an installation
 chmod 755 "$base/usr/sbin/policy-rc.d"
 echo 'DPkg::Options { "--path-exclude=/usr/share/doc/*"; "--path-exclude=/usr/share/man/*"; };' > "$base/etc/apt/apt.conf.d/docker"
