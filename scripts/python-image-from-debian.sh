@@ -19,7 +19,7 @@ base=$work/base
 
 say() { echo "python-image: $*" >&2; }
 
-mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null | sed -n '\|/debian/\?$|{p;q}')
+mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null | awk '/\/debian\/?$/ && !n++')
 [ -n "$mirror" ] || { say "apt knows no mirror of Debian: add one to /etc/apt/sources.list.d"; exit 1; }
 say "debootstrap of $suite"
 debootstrap --variant=minbase --include=ca-certificates,netbase,tzdata "$suite" "$base" "$mirror" \
