@@ -21,7 +21,7 @@ from hairem_core.memory.errors import MemoryUnavailable
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.recall import snapshot
 from hairem_core.memory.recall.changes import Pending, pages
-from hairem_core.memory.recall.columns import FOREVER, Columns, Place
+from hairem_core.memory.recall.columns import FOREVER, Columns, Places
 from hairem_core.memory.recall.ranking import Hit, Part, Question, rank
 from hairem_core.memory.recall.surroundings import Surroundings
 from hairem_core.memory.recall.text import TextIndex, discard
@@ -46,7 +46,7 @@ class RecallIndex:
         self._database = database
         self._store_id = store_id
         self._columns: dict[UUID, Columns] = {}
-        self._places: dict[int, Place] = {}
+        self._places = Places()
         self._surroundings = Surroundings(database, self._place)
         self._pending = Pending()
         self._committing: Pending | None = None
@@ -188,7 +188,7 @@ class RecallIndex:
         async with self._lock:
             await asyncio.to_thread(self._text.close)
             await asyncio.to_thread(self._start_anew)
-            self._places, self._pending = {}, Pending()
+            self._places, self._pending = Places(), Pending()
             self._surroundings.clear()
             rev, self._rev = self._rev, 0
         await self._catch_up(rev)
@@ -220,7 +220,7 @@ class RecallIndex:
                 self._pending.neighbours |= self._surroundings.numbers(columns, place.row)
             return
         row = columns.put(fragment, None)
-        self._places[fragment.seq] = Place(columns, row)
+        self._places.put(fragment.seq, columns, row)
         self._pending.put[fragment.seq] = fragment
         self._surroundings.note(fragment)
         self._pending.neighbours |= self._surroundings.numbers(columns, row)
@@ -238,7 +238,7 @@ class RecallIndex:
         self._unsaved += 1
 
     def _remove(self, seq: int) -> None:
-        if place := self._places.pop(seq, None):
+        if place := self._places.pop(seq):
             columns = place.columns
             self._surroundings.forget(columns.uuid(place.row))
             self._pending.neighbours |= self._surroundings.numbers(columns, place.row)
@@ -344,7 +344,7 @@ class RecallIndex:
         for columns in self._columns.values():
             self._dimensions = self._dimensions or columns.dimensions
             for row in np.flatnonzero(columns.live):
-                self._places[int(columns.seq[row])] = Place(columns, int(row))
+                self._places.put(int(columns.seq[row]), columns, int(row))
 
     def _start_anew(self) -> None:
         self._columns = {}
