@@ -129,14 +129,15 @@ async def test_an_answer_is_recalled_as_the_agents_own(store: MemoryStore) -> No
 
 
 async def test_recording_and_recalling_at_once_do_not_hold_up_the_loop(store: MemoryStore) -> None:
-    waits: list[float] = []
+    longest = 0.0
     stop = False
 
     async def watch() -> None:
+        nonlocal longest
         while not stop:
             before = time.perf_counter()
             await asyncio.sleep(0.001)
-            waits.append(time.perf_counter() - before)
+            longest = max(longest, time.perf_counter() - before)
 
     watcher = asyncio.create_task(watch())
 
@@ -149,8 +150,8 @@ async def test_recording_and_recalling_at_once_do_not_hold_up_the_loop(store: Me
         await asyncio.gather(*(talk(number) for number in range(start, start + 5)))
     stop = True
     await watcher
-    # A machine may be busy once and again; a commit on the loop would hold it up at every turn.
-    assert sorted(waits)[-20] < 0.25
+    # Generous, since the machine may be busy: a commit on the loop would take that at each turn.
+    assert longest < 0.25
 
 
 async def test_shared_recall_finds_what_others_share_and_nothing_else(store: MemoryStore) -> None:
