@@ -136,7 +136,8 @@ make_venv() {
   : > "$unfinished"
   rm -f "$stamp"
   say "installing what requirements.lock names into .venv"
-  "$UV" pip sync -q --python "$venv/bin/python" --require-hashes "$root/requirements.lock" ||
+  # With bytecode: where Python may not write it itself, each start would compile everything anew.
+  "$UV" pip sync -q --python "$venv/bin/python" --require-hashes --compile-bytecode "$root/requirements.lock" ||
     fail "requirements.lock could not be installed: see the lines above"
   "$UV" pip install -q --python "$venv/bin/python" --no-deps --no-build-isolation --editable "$root" ||
     fail "the project itself could not be installed: see the lines above"

@@ -64,4 +64,6 @@ lib=$(cd "$work/tree" && dirname "$(find usr/lib -name 'libc.so.6' | head -n 1)"
 if [ -e "$prefix" ]; then mv "$prefix" "$work/old"; fi
 mv "$work/tree" "$prefix"
 works "$python" || fail "$python does not run: remove $prefix and try again"
+# As Debian's installation would. What a syntax error breaks on purpose is in the tests alone.
+"$python" -m compileall -q -j 0 -x '/test/' "$prefix/usr/lib/python3.14" >&2 || true
 echo "$python"

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,7 +18,7 @@ from hairem_core.memory.errors import MemoryUnavailable
 from hairem_core.memory.scope import Scope
 from tests.memory.messages import said
 from tests.support.core import Client, running_core
-from tests.support.memory_house import KEY, MAY, large_export, seed, tamper
+from tests.support.memory_house import KEY, LAST_MONTH, large_export, seed, tamper
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 EVERYBODY = Scope(agent=None)
@@ -107,7 +107,8 @@ async def test_the_owner_finds_what_every_agent_holds(house: House) -> None:
     first = results[0]
     assert first["content"] == KEY
     assert (first["agent"], first["kind"], first["speaker"]) == ("renarde", "episode", "user:anna")
-    assert first["at"] == "2026-05-01T14:00:00.000Z"
+    assert datetime.fromisoformat(first["at"]) == LAST_MONTH
+    assert first["at"].endswith("T14:00:00.000Z")
     assert (first["archived"], first["valid_to"], first["visibility"]) == (False, None, "private")
     assert first["score"] > 0
     assert set(first["why"]) == {"words", "meaning", "strength", "is_answer"}
@@ -123,10 +124,10 @@ async def test_filters(house: House) -> None:
     assert await house.found("drinks", about="Anna") == ["Anna drinks coffee."]
     assert await house.found("drinks", about="name:nobody") == []
     assert len(await house.found("the boiler key coffee", limit=1)) == 1
-    assert KEY in await house.found("key", since=MAY.isoformat(), until=MAY.isoformat())
-    later = (MAY + timedelta(seconds=1)).isoformat()
+    assert KEY in await house.found("key", since=LAST_MONTH.isoformat(), until=LAST_MONTH.isoformat())
+    later = (LAST_MONTH + timedelta(seconds=1)).isoformat()
     assert KEY not in await house.found("key", since=later)
-    assert await house.found("boiler", until=(MAY - timedelta(seconds=1)).isoformat()) == []
+    assert await house.found("boiler", until=(LAST_MONTH - timedelta(seconds=1)).isoformat()) == []
 
 
 async def test_what_was_held_then(house: House) -> None:
@@ -207,7 +208,7 @@ async def test_the_figures(house: House) -> None:
 
 async def test_what_is_archived_is_found_when_asked_for_and_always_shown(house: House) -> None:
     store, service = house.core.memory, house.core._remembering
-    await store.record(said("Grandmother's recipe takes seven eggs.", at=MAY))
+    await store.record(said("Grandmother's recipe takes seven eggs.", at=LAST_MONTH))
     (hit,) = (await house.get("/search", q="recipe eggs", limit=1))["results"]
     fragments = await store.fragments.fetch([UUID(hit["id"])], EVERYBODY)
     assert await service.mover.archive(list(fragments.values())) == 1
@@ -251,7 +252,7 @@ async def test_a_dream_is_followed_over_the_bridge(house: House) -> None:
 
 
 async def test_forgetting_is_first_told_and_then_done(house: House) -> None:
-    await house.core.memory.record(said("Zebulon owes me twelve ducats.", at=MAY))
+    await house.core.memory.record(said("Zebulon owes me twelve ducats.", at=LAST_MONTH))
     told = await house.post("/forget", subject="Zebulon")
     assert told["plan"]["counts"]["events"] == 1
     assert told["receipt"] is None

@@ -10,7 +10,7 @@ import sys
 import tracemalloc
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncGenerator, AsyncIterator
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from hairem_core.errors import HairemError
 from hairem_core.memory.store import MemoryStore
 from tests.support.command import Outcome, RunningCore, hairem
 from tests.support.core import ROOT, running_core
-from tests.support.memory_house import KEY, large_export, seeded, tamper
+from tests.support.memory_house import KEY, LAST_MONTH, large_export, seeded, tamper
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -86,8 +86,7 @@ async def test_search(house: House) -> None:
     assert done.code == 0, done
     header, first, *_ = done.out.splitlines()
     assert header.split() == ["when", "agent", "kind", "what", "id"]
-    when = datetime(2026, 5, 1, 14, tzinfo=UTC).astimezone()
-    assert first.startswith(f"{when:%Y-%m-%d %H:%M}  renarde")
+    assert first.startswith(f"{LAST_MONTH.astimezone():%Y-%m-%d %H:%M}  renarde")
     assert f"user:anna: {KEY}" in first
     found = await house.json("search", "where is the spare key?", "--limit", "1")
     assert [each["content"] for each in found] == [KEY]
@@ -98,8 +97,10 @@ async def test_search_with_everything(house: House) -> None:
     arguments = ("--agent", "renarde", "--kind", "note", "--kind", "fact", "--about", "Anna")
     found = await house.json("search", "drinks", *arguments, "--since", "3 days ago", "--archived")
     assert [each["content"] for each in found] == ["Anna drinks coffee."]
-    assert await house.json("search", "key", "--until", "2026-04-30") == []
-    day = ("--since", "2026-05-01", "--until", "2026-05-02")
+    said_on = LAST_MONTH.astimezone()
+    before, after = (f"{said_on + timedelta(days=days):%Y-%m-%d}" for days in (-1, 1))
+    assert await house.json("search", "key", "--until", before) == []
+    day = ("--since", f"{said_on:%Y-%m-%d}", "--until", after)
     assert (await house.json("search", "spare key", *day))[0]["content"] == KEY
     done = await house.memory("search", "drinks", "--about", "name:nobody")
     assert (done.code, done.out) == (0, "Nothing fits.\n")

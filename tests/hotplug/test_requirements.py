@@ -74,6 +74,11 @@ def printed_by(code: str, libraries: Path) -> str:
     return run.stdout.strip()
 
 
+def children() -> set[psutil.Process]:
+    """Return what this process started and what that did: servers of other tests, too."""
+    return set(psutil.Process().children(recursive=True))
+
+
 async def test_two_agents_have_two_versions_of_one_library(
     tmp_path: Path, installer: RequirementInstaller
 ) -> None:
@@ -321,7 +326,7 @@ async def test_credentials_of_the_index_stay_hidden(
         installer = RequirementInstaller(tmp_path, index=index.url)
         work = asyncio.create_task(install(installer, tmp_path, "colour\n"))
         await until(lambda: any(path.endswith(".whl") for path in index.requests))
-        for process in psutil.Process().children(recursive=True):
+        for process in children():
             assert "open-sesame" not in " ".join(process.cmdline())
         index.hold.set()
         assert await work
@@ -373,10 +378,11 @@ async def test_installations_at_the_same_time(
 async def test_cancelled_it_leaves_no_process_and_no_folder(
     tmp_path: Path, index: PackageIndex, installer: RequirementInstaller
 ) -> None:
+    before = children()
     index.hold.clear()
     work = asyncio.create_task(install(installer, tmp_path, "colour\n"))
     await until(lambda: any(path.endswith(".whl") for path in index.requests))
-    running = psutil.Process().children(recursive=True)
+    running = children() - before
     assert running
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -389,12 +395,13 @@ async def test_cancelled_it_leaves_no_process_and_no_folder(
 
 
 async def test_it_does_not_take_forever(tmp_path: Path, index: PackageIndex) -> None:
+    before = children()
     index.hold.clear()
     installer = RequirementInstaller(tmp_path, index=index.url, timeout=0.5)
     async with asyncio.timeout(5):
         error = await refusal(installer, tmp_path, "colour\n")
     assert error.what == "not installed within 0.5 seconds"
-    assert not psutil.Process().children(recursive=True)
+    assert not children() - before
 
 
 async def test_killed_in_the_middle(tmp_path: Path, index: PackageIndex) -> None:

@@ -14,15 +14,18 @@ from hairem_core.memory.writer import Change, Head
 from tests.memory.messages import answered, said
 
 KEY = "The spare key lies under the blue flowerpot."
-MAY = datetime(2026, 5, 1, 14, 0, tzinfo=UTC)
+LAST_MONTH = (datetime.now(UTC) - timedelta(days=30)).replace(
+    hour=14, minute=0, second=0, microsecond=0
+)
+"""Long ago, and not so long that a dream would archive it."""
 
 
 async def seed(store: MemoryStore) -> dict[str, str]:
     """Record what renarde and electra were told; return ids of fragments by name."""
-    words = said(KEY, at=MAY)
+    words = said(KEY, at=LAST_MONTH)
     await store.record(words)
     await store.record(answered(words, "I shall not forget the flowerpot."))
-    await store.record(said("The boiler hums at night.", to="agent:electra", at=MAY))
+    await store.record(said("The boiler hums at night.", to="agent:electra", at=LAST_MONTH))
     tea = await store.remember("renarde", "Anna drinks tea.", about="Anna")
     coffee = await store.remember(
         "renarde", "Anna drinks coffee.", about="Anna", replaces=tea.fragment_id
@@ -31,7 +34,7 @@ async def seed(store: MemoryStore) -> dict[str, str]:
     agent = store.names.identify("renarde")
 
     async def build(head: Head) -> Change:
-        common: Any = {"agent": agent, "last_at": MAY}
+        common: Any = {"agent": agent, "last_at": LAST_MONTH}
         return Change(
             entities=[
                 Entity(key="name:anna", name="Anna", kind="person", mentions=3, **common),
@@ -87,7 +90,7 @@ async def large_export(megabytes: int) -> AsyncIterator[bytes]:
         "format": "hairem-memory",
         "version": 1,
         "hairem": "0.1.0",
-        "made_at": (MAY + timedelta(days=1)).isoformat(),
+        "made_at": (LAST_MONTH + timedelta(days=1)).isoformat(),
     }
     digest, count = hashlib.sha256(), megabytes * 16
     for number in range(-1, count):
