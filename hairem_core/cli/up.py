@@ -154,7 +154,7 @@ def set_level(name: str) -> None:
     """Have the log say as much as `name` asks for. Raises HairemError."""
     level = _level(name)
     logging.getLogger().setLevel(level)
-    for noisy in ("httpx", "httpcore", "LiteLLM", "uvicorn", "websockets"):
+    for noisy in ("alembic", "httpx", "httpcore", "LiteLLM", "uvicorn", "websockets"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import sys
@@ -20,20 +21,28 @@ class ProgramError(Exception):
     """A program did not start, or died. Holds the last lines it wrote."""
 
 
+_PORTS = range(20_000, 32_000)
+"""Below those that Linux gives to whoever connects: it would give away what was found free."""
+
+
 def free_port() -> int:
-    """Return a TCP port of the loopback that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port that nobody listens on at this moment, on any address.
+
+    Drawn by chance, so that it is not what another process of the tests was just given.
+    """
+    for port in random.SystemRandom().sample(_PORTS, 100):  # what tests seed is not ours
+        if is_free(port, host=""):
+            return port
+    raise ProgramError(f"a hundred ports from {_PORTS.start} to {_PORTS.stop} are all taken")
 
 
-def is_free(port: int) -> bool:
-    """Return whether a server could listen on this TCP port of the loopback."""
+def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
+    """Return whether a server could listen on this TCP port, of the loopback or of `host`."""
     with socket.socket() as probe:
         # What a server that has just ended leaves behind is no obstacle to the next.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError:
             return False
         return True
