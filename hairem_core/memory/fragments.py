@@ -126,7 +126,8 @@ class FragmentStore:
         """Return `new` in the place of `old`, and what ceases to hold with that: `old`, and the
         episode that it came from when nothing else was said there, or nothing that still holds.
 
-        Raises MemoryRefused: another agent's, itself, replaced already, or newer than `new`.
+        `new` tells of what `old` told of, unless it says of what. Raises MemoryRefused: another
+        agent's, itself, replaced already, or newer than `new`.
         """
         self.check_superseding(new, old)
         closed = [old.closed(new.valid_from, new.id)]
@@ -137,7 +138,11 @@ class FragmentStore:
             if not any(each.is_valid for each in facts):
                 gone = [each for each in episodes if not says_more(each, [old, *facts])]
                 closed += [each.closed(new.valid_from, None) for each in gone]
-        return replace(new, replaces_id=old.id), closed
+        new = replace(new, replaces_id=old.id)
+        if new.subject is None:
+            about = (*new.about, *(each for each in old.about if each not in new.about))
+            new = replace(new, subject=old.subject, slot=new.slot or old.slot, about=about)
+        return new, closed
 
     @staticmethod
     def check_superseding(new: Fragment, old: Fragment) -> None:

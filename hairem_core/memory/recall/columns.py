@@ -35,6 +35,7 @@ _TYPES: dict[str, Any] = {
     "whom": np.int32,
     "slot": np.int32,
     "asks": np.bool_,
+    "replaces": np.bool_,
     "words": np.int64,
     "event": np.int64,
     "near": np.float32,
@@ -79,6 +80,8 @@ class Columns:
     """Index in `slots` of what a fact tells of its subject, or NOBODY."""
     asks: Bools
     """Whether it asks something."""
+    replaces: Bools
+    """Whether it came in the place of another."""
     words: Ints
     """The same for fragments of one speaker in the same words."""
     event: Ints
@@ -133,6 +136,7 @@ class Columns:
             "whom": self._whom(fragment),
             "slot": self._slot(fragment),
             "asks": "?" in fragment.content,
+            "replaces": fragment.replaces_id is not None,
             "words": fingerprint(fragment),
             "event": event_mark(fragment.derived_from[0]) if len(fragment.derived_from) == 1 else 0,
             "live": True,
@@ -203,6 +207,13 @@ class Columns:
         found = np.minimum(found, max(0, size - 1))
         rows: Ints = found if order is None else order[found]
         return np.where(known[rows] == seqs, rows, NOBODY) if size else np.full_like(seqs, NOBODY)
+
+    def numbers_of(self, fragment_id: UUID | None) -> set[int]:
+        """Return the number of a fragment, by its id; nothing where it is not here."""
+        if fragment_id is None:
+            return set()
+        rows = np.flatnonzero(self.id == np.void(fragment_id.bytes))
+        return {int(self.seq[row]) for row in rows}
 
     def uuid(self, row: int) -> UUID:
         """Return the id of the fragment in a row."""

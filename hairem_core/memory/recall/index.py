@@ -99,6 +99,8 @@ class RecallIndex:
                 self._put_vector(fragment.seq, embedding.vector)
         for fragment in change.removed:
             self._remove(fragment.seq)
+            if (columns := self._columns.get(fragment.agent)) is not None:
+                self._pending.neighbours |= columns.numbers_of(fragment.replaced_by)
         self._rev = self._pending.rev = head.rev
         if self._pending and (self._gathering is None or self._gathering.done()):
             self._gathering = self._spawn(self._gather())
@@ -212,12 +214,13 @@ class RecallIndex:
         place = self._places.get(fragment.seq)
         self._unsaved += 1
         if place is not None:
-            was_shared = bool(columns.shared[place.row])
+            before = bool(columns.shared[place.row]), bool(columns.replaces[place.row])
             columns.put(fragment, place.row)
             # Its words are the same as ever: it was of use, or was replaced.
-            if was_shared != (fragment.visibility == "shared"):
+            if before != (fragment.visibility == "shared", fragment.replaces_id is not None):
                 self._pending.put[fragment.seq] = fragment
                 self._pending.neighbours |= self._surroundings.numbers(columns, place.row)
+                self._pending.neighbours |= columns.numbers_of(fragment.replaced_by)
             return
         row = columns.put(fragment, None)
         self._places.put(fragment.seq, columns, row)

@@ -21,7 +21,7 @@ from hairem_core.memory.language import LANGUAGES, analyzer, date_words
 from hairem_core.memory.recall.columns import milliseconds
 from hairem_core.memory.scope import READER_FIELD, Scope, readers
 
-FORMAT = "3"
+FORMAT = "4"
 """Of what is indexed, and how. An index of another format is made anew."""
 _HEAP = 15_000_000
 """Bytes of the writer's buffer: the least that tantivy takes."""
