@@ -218,3 +218,17 @@ async def test_of_several_people_the_one_asked_about_comes_first(store: MemorySt
         assert town in named[0].content
         assert town in own[0].content
     await interpreter.stop()
+
+
+async def test_each_fragment_is_in_the_index_of_words_once(store: MemoryStore) -> None:
+    """However often it was indexed anew, because something was said beside it."""
+    for number in range(6):
+        await store.record(said(f"lantern number {number}", conversation_id="c"))
+        await store.index.flush()
+    kept = await store.remember("renarde", "the lantern is violet")
+    assert kept.fragment_id is not None
+    await store.index.flush()
+    assert len(store.index._text) == 7
+    await store.drop("renarde", kept.fragment_id)
+    await store.index.flush()
+    assert len(store.index._text) == 6

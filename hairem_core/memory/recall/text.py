@@ -100,6 +100,10 @@ class TextIndex:
         self._index.reload()
         self._note_sums()
 
+    def __len__(self) -> int:
+        """Return how many fragments it holds."""
+        return int(self._index.searcher().num_docs) - bool(self.stamp())
+
     def words(self, text: str) -> bool:
         """Return whether a text has words that say something."""
         return any(each.analyze(text) for each in self._analyzers.values())
@@ -217,7 +221,8 @@ def discard(folder: Path) -> None:
 
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
-    builder.add_unsigned_field("seq", indexed=True, fast=True)
+    # Signed: by a term of an unsigned field tantivy-py 0.27 deletes nothing, and says nothing.
+    builder.add_integer_field("seq", indexed=True, fast=True)
     builder.add_integer_field("at", indexed=True, fast=True)
     for field in (READER_FIELD, "kind", "about", _STAMP_FIELD):
         builder.add_text_field(field, tokenizer_name="raw", index_option="basic")
@@ -229,7 +234,7 @@ def _schema() -> tantivy.Schema:
 
 def _document(fragment: Fragment, around: Sequence[str]) -> tantivy.Document:
     document = tantivy.Document()
-    document.add_unsigned("seq", fragment.seq)
+    document.add_integer("seq", fragment.seq)
     document.add_integer("at", milliseconds(fragment.at))
     document.add_text("kind", fragment.kind)
     for reader in readers(fragment):
