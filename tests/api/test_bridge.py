@@ -261,6 +261,7 @@ async def test_two_conversations_at_once_do_not_mix(
     assert max(one.started, two.started) < min(one.ended, two.ended), "side by side"
 
 
+@pytest.mark.alone
 async def test_an_agent_killed_in_mid_answer_is_heard_of_and_comes_back(
     core: Core, client: Client, model: ScriptedModel
 ) -> None:
@@ -309,6 +310,7 @@ async def test_agents_are_listed_then_every_change_is_told(core: Core, client: C
     assert (await client.command("unsubscribe", subscription=subscription))["success"]
 
 
+@pytest.mark.alone
 async def test_redis_lost_in_mid_turn_is_heard_of(
     core: Core, client: Client, model: ScriptedModel
 ) -> None:

@@ -35,6 +35,7 @@ async def test_ready_comes_with_the_hash_of_what_was_read_and_then_a_heartbeat(
         assert fingerprint(tmp_path / "snapshot") == ready.hash
 
 
+@pytest.mark.alone
 async def test_heartbeats_come_every_second_and_say_how_late_the_loop_was(tmp_path: Path) -> None:
     block = method("import time\ntime.sleep(0.4)", name="on_message")
     async with agent_end(tmp_path, {"logic.py": block}) as host:
@@ -162,6 +163,7 @@ async def test_stop_lets_handlers_finish_and_teardown_use_ctx(tmp_path: Path) ->
     assert host.notes == ["finished", "torn down"]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "body",
     [
@@ -191,6 +193,7 @@ async def test_a_teardown_that_fails_is_logged_and_ends_all_the_same(tmp_path: P
     assert str(tmp_path) not in line.text
 
 
+@pytest.mark.alone
 async def test_a_handler_that_does_not_finish_is_cut_and_reported(tmp_path: Path) -> None:
     code = method("await asyncio.sleep(60)", name="on_message")
     async with agent_end(tmp_path, {"logic.py": code}) as host:

@@ -168,6 +168,7 @@ class Agent(BaseAgent):
         assert (await ask(core, from_test("fragile")))[0].payload.content == "fine"
 
 
+@pytest.mark.alone
 async def test_an_agent_that_blocks_does_not_delay_its_neighbour(
     agents: Path, tmp_path: Path
 ) -> None:

@@ -96,6 +96,7 @@ async def test_a_cancelled_task_is_no_failure(
     assert (nursery.failures, caplog.text) == (0, "")
 
 
+@pytest.mark.alone
 async def test_a_task_that_resists_is_named_and_waited_for_no_longer(
     nursery: Nursery, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -6,6 +6,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.hotplug.helpers import HEAD, ask, dead_reasons, from_test
 from tests.support.bus import until
 from tests.support.core import OpenGate, running_core, write_agent
@@ -97,6 +99,7 @@ async def test_a_swap_that_the_forkservers_end_ends_is_made_again(
         assert (await ask(core, from_test("echo", "x")))[0].payload.content == "2:x"
 
 
+@pytest.mark.alone
 async def test_a_crash_while_a_swap_waits_for_older_ones_is_mended(
     agents: Path, tmp_path: Path
 ) -> None:

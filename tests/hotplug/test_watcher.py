@@ -224,6 +224,7 @@ async def test_what_is_no_change_is_not_told_of(root: Path, mode: WatchMode, nam
         await heard.of("dieu")
 
 
+@pytest.mark.alone
 async def test_it_is_told_of_soon_and_in_the_event_loop(root: Path) -> None:
     async with watching(root) as heard:
         threads: list[int] = []
@@ -235,6 +236,7 @@ async def test_it_is_told_of_soon_and_in_the_event_loop(root: Path) -> None:
         assert threads == [threading.get_ident()]
 
 
+@pytest.mark.alone
 async def test_a_file_written_to_without_end_does_not_starve(root: Path) -> None:
     async with watching(root) as heard:
         begun = time.monotonic()

@@ -166,9 +166,11 @@ def rank(
         return []
     words = words[matching] / (words.max() or 1.0)
     meaning = np.maximum(meaning[matching], 0) / (meaning.max() if meaning.max() > 0 else 1.0)
-    left = np.concatenate([_strengths(part, now) for part in parts])[matching]
+    # Of all rows, few match: what follows looks at these alone.
+    rows = [_rows(part, matching) for part in parts]
+    left = np.concatenate([_strengths(*each, now) for each in zip(parts, rows, strict=True)])
     score = after_fading(words + MEANING * meaning, left)
-    score *= np.concatenate([_tilt(part, question) for part in parts])[matching]
+    score *= np.concatenate([_tilt(*each, question) for each in zip(parts, rows, strict=True)])
     score = np.where(answers[matching], score + score.max(), score)
     hits: list[Hit] = []
     seen: set[tuple[UUID, str, int]] = set()
@@ -284,14 +286,21 @@ def _meaning(part: Part, vector: Vectors, scope: Scope) -> Floats:
     return cosine
 
 
-def _strengths(part: Part, now: datetime) -> Floats:
-    columns, size = part.columns, part.size
+def _rows(part: Part, matching: Ints) -> Ints:
+    """Return which rows of a part are among the matching ones of all parts, in their order."""
+    first, last = np.searchsorted(matching, (part.start, part.start + part.size))
+    rows: Ints = matching[first:last] - part.start
+    return rows
+
+
+def _strengths(part: Part, rows: Ints, now: datetime) -> Floats:
+    columns = part.columns
     return strengths(
         now,
-        columns.last_used[:size],
-        columns.importance[:size],
-        columns.uses[:size],
-        columns.pinned[:size],
+        columns.last_used[rows],
+        columns.importance[rows],
+        columns.uses[rows],
+        columns.pinned[rows],
     )
 
 
@@ -318,25 +327,26 @@ def _codes(part: Part, people: set[str]) -> list[int]:
     return [code for key in keys if (code := columns.person(key)) != NOBODY]
 
 
-def _tilt(part: Part, question: Question) -> Floats:
-    """Return what a row's kind makes of its score; shape (size,)."""
+def _tilt(part: Part, rows: Ints, question: Question) -> Floats:
+    """Return what a row's kind makes of its score; shape (len(rows),)."""
     columns, size = part.columns, part.size
-    tilt: Floats = 1 - _ASKING * columns.asks[:size].astype(np.float32)
-    before = columns.previous[:size]
-    tilt = tilt * (1 + _ANSWERING * (columns.asks[:size][before] & (before != NOBODY)))
+    tilt: Floats = 1 - _ASKING * columns.asks[rows].astype(np.float32)
+    before = columns.previous[rows]
+    tilt = tilt * (1 + _ANSWERING * (columns.asks[before] & (before != NOBODY)))
     people = people_asked_about(question.text, columns.speakers, question.asker)
     if len(people) != 1:
         return tilt
     codes = [code for code, (who, _) in enumerate(columns.speakers) if who in people]
-    tilt = tilt * (1 + _SPEAKER * np.isin(columns.speaker[:size], codes))
+    tilt = tilt * (1 + _SPEAKER * np.isin(columns.speaker[rows], codes))
     # Of the favourite colours of ten people, nine are not asked for.
     whom = columns.whom[:size]
     others = (whom != NOBODY) & ~np.isin(whom, _codes(part, people))
-    if others.any():
-        # And neither are the words in which the nine told theirs.
-        events = columns.event[:size]
-        others |= np.isin(events, events[others & (events != 0)])
-    return np.where(others, tilt * _ANOTHERS, tilt)
+    if not others.any():
+        return tilt
+    # And neither are the words in which the nine told theirs.
+    events = columns.event[:size]
+    told = np.isin(events[rows], events[others & (events != 0)])
+    return np.where(others[rows] | told, tilt * _ANOTHERS, tilt)
 
 
 def _locate(parts: Sequence[Part], index: int) -> tuple[Part, int]:

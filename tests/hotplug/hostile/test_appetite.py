@@ -8,7 +8,7 @@ from tests.hotplug.hostile.puppet import PUPPET
 from tests.hotplug.hostile.street import LIMITS, Street, once_more
 from tests.support.bus import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="package")]
 
 MOST_PROCESSES = 2 * LIMITS["processes"]
 """The kernel counts two generations of an agent together."""

@@ -8,7 +8,7 @@ import pytest
 from tests.hotplug.hostile.puppet import PUPPET
 from tests.hotplug.hostile.street import Street, once_more
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="package")]
 
 
 ENDS = {

@@ -10,7 +10,7 @@ from tests.hotplug.hostile.puppet import PUPPET
 from tests.hotplug.hostile.street import SLOWLY, Street, once_more
 from tests.support.bus import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="package")]
 
 SECONDS = 1.2
 _LOG_MB = 1.0

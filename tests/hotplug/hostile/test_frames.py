@@ -13,7 +13,7 @@ from tests.hotplug.hostile.puppet import PUPPET
 from tests.hotplug.hostile.street import Street, once_more
 from tests.support.bus import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="package")]
 
 BROKEN = {
     "a length of 50 MB": ("struct.pack('>I', 50_000_000)", "a frame of 50,000,000 bytes"),

@@ -13,7 +13,7 @@ from tests.hotplug.hostile.puppet import PUPPET
 from tests.hotplug.hostile.street import Street, once_more
 from tests.support.bus import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="package")]
 
 HEAD = "import asyncio, time\nfrom hairem_core.sdk import *\n\n\nclass Agent(BaseAgent):\n"
 FOR_EVER = {

@@ -17,7 +17,7 @@ from tests.hotplug.helpers import is_running
 from tests.hotplug.hostile.puppet import PUPPET, Hostile
 from tests.hotplug.hostile.street import LIMITS, Street, once_more
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="package")]
 
 CLOSED = ("EACCES", "EPERM", "ENOENT")
 """What may be said of a file that is not to be reached. (Not there is as good as closed.)"""

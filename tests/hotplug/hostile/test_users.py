@@ -9,7 +9,7 @@ import pytest
 
 from tests.hotplug.hostile.street import Street
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="package")]
 
 _ROOT = Path(__file__).parents[3]
 CHOSEN = (
