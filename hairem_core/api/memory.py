@@ -270,6 +270,8 @@ class MemoryViews:
             if self._importing.locked():
                 raise ImportUnderWay("another import is under way", hint="Wait for its end.")
             async with self._importing:
+                # So that the cursor moves on with what was interpreted elsewhere.
+                await self._service.interpreter.settle()
                 report = await import_(self._store, upload, archive=self._service.archive)
         except MemoryRefused as err:
             await upload.skip()

@@ -162,7 +162,7 @@ class ChainCheck:
 
 def erased_numbers(numbers: Iterable[int]) -> str:
     """Return the `data` of an event that says which others were emptied: JSON, as ranges."""
-    return json.dumps({"events": [list(each) for each in _ranges(sorted(numbers))]})
+    return json.dumps({"events": [list(each) for each in ranges(sorted(numbers))]})
 
 
 def _numbers(row: Mapping[str, Any]) -> set[int] | None:
@@ -173,7 +173,8 @@ def _numbers(row: Mapping[str, Any]) -> set[int] | None:
         return None
 
 
-def _ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+def ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and last of each run of numbers, which ascend."""
     first = last = None
     for number in numbers:
         if last is not None and number == last + 1:

@@ -10,7 +10,7 @@ from hairem_core.memory.fragment import Fragment, fragment_id
 from hairem_core.memory.interpret.entities import entities_of
 from hairem_core.memory.interpret.triage import importance_of
 from hairem_core.memory.language import words_of
-from hairem_core.memory.rows import storable
+from hairem_core.memory.rows import confidence_of, told
 from hairem_core.sdk.message import CREW, Topic
 
 type Identify = Callable[[str], UUID]
@@ -73,11 +73,11 @@ class EpisodeMaker:
             visibility="shared" if row.get("recipient") == CREW else "private",
             speaker=row["sender"],
             speaker_name=row.get("speaker_name"),
-            language=storable(data.get("language")),
+            language=told(data, "language"),
             conversation_id=row.get("conversation_id"),
             about=(row["sender"], *(each.key for each in entities_of(row["content"]))),
             importance=importance_of(row["content"], by_agent=by_agent),
-            confidence=row.get("confidence") or 1.0,
+            confidence=confidence_of(row),
             last_used=at,
             valid_from=at,
             derived_from=(row["id"],),

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from surrealdb import RecordID
 
+from hairem_core.errors import HairemError
 from hairem_core.memory.chain import GENESIS, Break, ChainCheck, seal
 from hairem_core.memory.database import Database
-from hairem_core.memory.errors import CarriedOutLate
+from hairem_core.memory.errors import CarriedOutLate, TransactionFailed
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.rows import to_row
 from hairem_core.memory.writer import Change, Head, Writer
@@ -24,6 +25,9 @@ loses the 501st row: not with `>=`.
 type Episodes = Callable[[dict[str, Any]], list[Fragment]]
 """What agents hold of an event at once, given its row."""
 
+type _Waiting = tuple[dict[str, Any], list[asyncio.Future[bool]]]
+"""An event's row, and those who wait for it to be kept."""
+
 
 class EventLog:
     """Records messages, each once, and makes episodes of them in the same commit."""
@@ -32,7 +36,7 @@ class EventLog:
         self._database = database
         self._writer = writer
         self._episodes = episodes
-        self._pending: dict[UUID, tuple[dict[str, Any], list[asyncio.Future[bool]]]] = {}
+        self._pending: dict[UUID, _Waiting] = {}
 
     async def record(self, message: Message) -> bool:
         """Keep a message for ever; return False if it was there already, by its `msg_id`.
@@ -53,7 +57,7 @@ class EventLog:
         return await asyncio.shield(told)
 
     async def _flush(self) -> None:
-        taken: dict[UUID, tuple[dict[str, Any], list[asyncio.Future[bool]]]] = {}
+        taken: dict[UUID, _Waiting] = {}
         new: set[UUID] = set()
 
         async def build(head: Head) -> Change | None:
@@ -71,19 +75,37 @@ class EventLog:
                 await self._writer.commit(build)
             except CarriedOutLate:
                 await self._writer.commit(build)
+            except TransactionFailed:
+                if len(taken) < 2:
+                    raise
+                # The engine refuses one of them: the others are not to be lost with it.
+                for each in taken.values():
+                    await self._keep_alone(each)
+                return
         except Exception as err:  # told to each who waits
             if not taken:  # it failed before they were
                 taken.update(self._pending)
                 self._pending.clear()
-            for _, waiting in taken.values():
-                for told in waiting:
-                    if not told.done():
-                        told.set_exception(err)
+            for each in taken.values():
+                _fail(each, err)
             raise
-        for msg_id, (_, waiting) in taken.items():
-            for index, told in enumerate(waiting):
-                if not told.done():
-                    told.set_result(index == 0 and msg_id in new)
+        for msg_id, each in taken.items():
+            _answer(each, is_new=msg_id in new)
+
+    async def _keep_alone(self, waiting: _Waiting) -> None:
+        row, is_new = waiting[0], False
+
+        async def build(head: Head) -> Change | None:
+            nonlocal is_new
+            is_new = not await self.known([row["id"]])
+            return self.appended(head, [row] if is_new else [])
+
+        try:
+            await self._writer.commit(build)
+        except HairemError as err:
+            _fail(waiting, err)
+        else:
+            _answer(waiting, is_new=is_new)
 
     async def known(self, msg_ids: Sequence[UUID]) -> list[UUID]:
         """Return those that are recorded already. Raises MemoryUnavailable."""
@@ -174,6 +196,18 @@ class EventLog:
                     number=where, msg_id=row["id"].id, what="was put in, outside the chain"
                 )
         return None
+
+
+def _answer(waiting: _Waiting, *, is_new: bool) -> None:
+    for index, told in enumerate(waiting[1]):
+        if not told.done():
+            told.set_result(index == 0 and is_new)
+
+
+def _fail(waiting: _Waiting, err: Exception) -> None:
+    for told in waiting[1]:
+        if not told.done():
+            told.set_exception(err)
 
 
 def _retrieved(task: asyncio.Future[None]) -> None:

@@ -136,10 +136,12 @@ class FragmentStore:
             facts = [each for each in siblings if each.kind == "fact" and each.id != old.id]
             episodes = [each for each in siblings if each.kind == "episode" and each.is_valid]
             if not any(each.is_valid for each in facts):
-                gone = [each for each in episodes if not says_more(each, [old, *facts])]
+                others = [each for each in episodes if each.id != old.id]
+                gone = [each for each in others if not says_more(each, [old, *facts])]
                 closed += [each.closed(new.valid_from, None) for each in gone]
         new = replace(new, replaces_id=old.id)
-        if new.subject is None:
+        # Whoever sees what is shared must not learn of what the private one told.
+        if new.subject is None and (new.visibility == "private" or old.visibility == "shared"):
             about = (*new.about, *(each for each in old.about if each not in new.about))
             new = replace(new, subject=old.subject, slot=new.slot or old.slot, about=about)
         return new, closed

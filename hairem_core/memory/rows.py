@@ -1,6 +1,7 @@
 """Rows of the store: a message as one of `raw_event`, a fragment as one of `fragment`."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -32,6 +33,18 @@ def storable(text: str | None) -> str | None:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if text else text
 
 
+def confidence_of(row: Mapping[str, Any]) -> float:
+    """Return how sure it is that these were the words of an event, from 0 to 1."""
+    found = row.get("confidence")
+    return 1.0 if found is None else float(found)
+
+
+def told(data: Mapping[str, Any], name: str) -> str | None:
+    """Return a text that a client or an agent sent beside a message; None for what is no text."""
+    value = data.get(name)
+    return storable(value) if isinstance(value, str) else None
+
+
 def to_row(message: Message) -> dict[str, Any]:
     """Return a message as a row. What it does not have is left out: NULL is no NONE."""
     header, payload = message.header, message.payload
@@ -40,7 +53,7 @@ def to_row(message: Message) -> dict[str, Any]:
         "agents": agents_of(message),
         "at": header.timestamp,
         "sender": header.sender,
-        "speaker_name": storable(payload.data.get("speaker_name")),
+        "speaker_name": told(payload.data, "speaker_name"),
         "recipient": header.recipient,
         "type": header.type.value,
         "topic": header.topic.value,

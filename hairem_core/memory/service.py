@@ -63,6 +63,7 @@ class MemoryService:
             calls_per_hour=config.interpret_calls_per_hour,
         )
         store.recalled.append(self.interpreter.note_recall)
+        store.forgotten.append(self.interpreter.forget)
         self._upkeep = asyncio.Lock()
         self.dreamer = Dreamer(
             store=store,

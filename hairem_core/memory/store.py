@@ -75,6 +75,8 @@ class MemoryStore:
         self.embeddings: EmbeddingQueue
         self.recalled: list[Callable[[UUID, Sequence[str]], None]] = []
         """Told what an agent was just given from memory, for an answer."""
+        self.forgotten: list[Callable[[], None]] = []
+        """Told that something was forgotten, of which they may have words in mind."""
         self.cold: ColdRecall | None = None
         """Where archived fragments are found; None where there is no archive."""
         self._engine = database.url.partition("://")[0]
@@ -308,6 +310,8 @@ class MemoryStore:
         self._recent.drop(msg_ids)
         self.state.forget_keys()
         self.episodes.forget_recalls()
+        for listener in self.forgotten:
+            listener()
 
     async def statistics(self) -> dict[str, Any]:
         """Return how much there is, which engine keeps it, and how recall works."""

@@ -1,6 +1,7 @@
 """The one way to write: commits, one after another, each all or nothing."""
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from hairem_core.memory.fragment import Embedding, Entity, Fragment, Relation
 from hairem_core.memory.rows import fragment_row
 from hairem_core.memory.torn import mend
 
+_LOGGER = logging.getLogger(__name__)
 _HEAD = RecordID("head", "current")
 _TAKEN_OVER = "taken over by another process"
 _MOVED = "the store has moved on"
@@ -68,6 +70,10 @@ class Change:
     """Number of the last event of which episodes have been made with this."""
     interpreted: int | None = None
     """Number of the last event that has been interpreted with this."""
+    learned: list[tuple[int, int]] = field(default_factory=list)
+    """First and last number of events in `events` of which facts come by themselves, as in an
+    import; nothing is to be learned of them.
+    """
 
     @property
     def is_empty(self) -> bool:
@@ -171,7 +177,10 @@ class Writer:
         # The store is past the commit that they all wanted to follow: they are refused now.
         self._unsure.clear()
         for observer in self._observers:
-            observer(change, head)
+            try:
+                observer(change, head)
+            except Exception:  # it is stored: the others must hear of it
+                _LOGGER.exception("A commit was stored, and somebody failed to take it in")
 
     async def _settle(self) -> None:
         """Find out whether one of the writes was carried out of which the server never told."""

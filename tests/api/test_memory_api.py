@@ -124,7 +124,9 @@ async def test_filters(house: House) -> None:
     assert await house.found("drinks", about="Anna") == ["Anna drinks coffee."]
     assert await house.found("drinks", about="name:nobody") == []
     assert len(await house.found("the boiler key coffee", limit=1)) == 1
-    assert KEY in await house.found("key", since=LAST_MONTH.isoformat(), until=LAST_MONTH.isoformat())
+    assert KEY in await house.found(
+        "key", since=LAST_MONTH.isoformat(), until=LAST_MONTH.isoformat()
+    )
     later = (LAST_MONTH + timedelta(seconds=1)).isoformat()
     assert KEY not in await house.found("key", since=later)
     assert await house.found("boiler", until=(LAST_MONTH - timedelta(seconds=1)).isoformat()) == []

@@ -18,8 +18,10 @@ async def keep_chain(store: MemoryStore, *, shared: tuple[bool, ...] = (False,) 
     return list(CHAIN)
 
 
-async def found(store: MemoryStore, query: str, agent: str = "renarde", **options: bool) -> list[str]:
-    return [each.content for each in await store.recall(agent, query, limit=5, **options)]
+async def found(
+    store: MemoryStore, query: str, agent: str = "renarde", *, shared: bool = False
+) -> list[str]:
+    return [each.content for each in await store.recall(agent, query, limit=5, shared=shared)]
 
 
 async def test_the_last_of_a_chain_is_found_by_the_words_of_the_first(store: MemoryStore) -> None:

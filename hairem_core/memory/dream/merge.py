@@ -40,20 +40,21 @@ class _Item:
 
 
 async def merge(run: Run) -> None:
-    """Merge near-duplicates, then let contradictions be superseded."""
+    """Let contradictions be superseded, then merge near-duplicates.
+
+    In this order: of "tea", "coffee" and "tea" again the last one holds, and is no duplicate of the
+    first.
+    """
     parts = [part for part in run.parts() if part.is_valid.any()]
-    facts: list[tuple[Part, list[_Item]]] = []
     for done, part in enumerate(parts):
-        run.tell(done, 2 * len(parts))
+        run.tell(done, len(parts))
         items = await _read(run, part)
-        facts.append((part, [each for each in items if part.kind[each.place] == _FACT]))
+        facts = [each for each in items if part.kind[each.place] == _FACT]
+        for old, new in await _contradictions(run, part, facts):
+            await run.batch(partial(_supersede, run, old, new))
         pairs = await asyncio.to_thread(_pairs, part, items)
         for some in chunks(pairs, _BATCH):
             await run.batch(partial(_merge, run, some))
-    for done, (part, items) in enumerate(facts):
-        run.tell(len(parts) + done, 2 * len(parts))
-        for old, new in await _contradictions(run, part, items):
-            await run.batch(partial(_supersede, run, old, new))
 
 
 async def _read(run: Run, part: Part) -> list[_Item]:

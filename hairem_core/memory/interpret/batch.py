@@ -9,6 +9,7 @@ from uuid import UUID
 
 from hairem_core.memory.interpret.extracted import Said
 from hairem_core.memory.interpret.model_extractor import Turn
+from hairem_core.memory.rows import confidence_of
 from hairem_core.sdk.message import Topic
 
 MOST_TURNS = 24
@@ -95,5 +96,5 @@ def pieces_of(events: Sequence[Waiting], *, most: int = MOST_TURNS) -> Iterator[
                 talk=talk,
                 conversation_id=part[0].row.get("conversation_id"),
                 turns=tuple(each.turn() for each in part),
-                heard={each.row["id"]: each.row.get("confidence") or 1.0 for each in part},
+                heard={each.row["id"]: confidence_of(each.row) for each in part},
             )

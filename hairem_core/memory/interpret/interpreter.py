@@ -77,6 +77,8 @@ class Interpreter:
         self._waiting: deque[Waiting] = deque()
         self._read = writer.head.interpreted
         self._done = writer.head.interpreted
+        self._learned: deque[tuple[int, int]] = deque()
+        """First and last numbers of events that were interpreted elsewhere, and imported."""
         self._hurry = 0
         self._refused = 0
         self._counts: Counter[str] = Counter()
@@ -121,6 +123,10 @@ class Interpreter:
         """Note what an agent was just given from memory: what repeats it is no news."""
         self._learner.note_recall(agent, contents)
 
+    def forget(self) -> None:
+        """Keep nothing in mind of what was said and recalled: some of it was forgotten."""
+        self._learner.forget()
+
     def statistics(self) -> dict[str, Any]:
         """Return how far it is, what came of it, and what the model cost."""
         counts = self._counts + self._learner.counts
@@ -136,6 +142,9 @@ class Interpreter:
 
     def _committed(self, change: Change, head: Head) -> None:
         since = asyncio.get_running_loop().time()
+        for first, last in change.learned:
+            goes_on = bool(self._learned) and self._learned[-1][1] + 1 == first
+            self._learned.append((self._learned.pop()[0] if goes_on else first, last))
         for row in change.events:
             # What follows on what was read need not be read again.
             if row["number"] == self._read + 1 and len(self._waiting) < _MOST_WAITING:
@@ -186,6 +195,8 @@ class Interpreter:
         for _ in ready:
             self._waiting.popleft()
         self._done = ready[-1].number
+        while self._learned and self._learned[0][1] <= self._done:
+            self._learned.popleft()
         return 0
 
     async def _read_on(self) -> None:
@@ -232,7 +243,8 @@ class Interpreter:
         said = {each.row["id"] for each in events if each.talk is not None}
         # What was forgotten while it waited goes to no model.
         erased = await Draft(self._database, self._writer).erased(said) if said else set()
-        for piece in pieces_of([each for each in events if each.row["id"] not in erased]):
+        new = [each for each in events if not self._is_learned(each.number)]
+        for piece in pieces_of([each for each in new if each.row["id"] not in erased]):
             learned += await self._learner.learn(piece)
         until = events[-1].number
         called = self._learner.counts["calls"] > calls
@@ -249,6 +261,9 @@ class Interpreter:
             self._counts["passed_over"] += len(learned)
             await self._commit([], until)
         self._refused = 0
+
+    def _is_learned(self, number: int) -> bool:
+        return any(first <= number <= last for first, last in self._learned)
 
     def _pass_over(self) -> None:
         """Leave out the event that waits longest: what is behind it must not wait for ever."""

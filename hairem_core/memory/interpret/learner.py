@@ -71,6 +71,11 @@ class Learner:
         while len(self._recalled) > _KEPT_RECALLS:
             self._recalled.popitem(last=False)
 
+    def forget(self) -> None:
+        """Keep nothing in mind: some of it was forgotten. What is left is read again if need be."""
+        self._antecedents.clear()
+        self._recalled.clear()
+
     def has_model(self, agent_id: str | None = None) -> bool:
         """Return whether a model is asked."""
         return self._model is not None and self._model.has_model(agent_id, "lite")

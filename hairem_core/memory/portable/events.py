@@ -5,7 +5,15 @@ from typing import Any
 
 from surrealdb import RecordID
 
-from hairem_core.memory.chain import BODY, ERASED, GENESIS, body_hash, event_hash, seal
+from hairem_core.memory.chain import (
+    BODY,
+    ERASED,
+    GENESIS,
+    body_hash,
+    event_hash,
+    ranges,
+    seal,
+)
 from hairem_core.memory.portable.lines import EventLine, HeaderLine, Line
 from hairem_core.memory.portable.reader import Problems
 from hairem_core.memory.portable.report import Tally
@@ -44,6 +52,7 @@ class EventImport:
             change, number, previous = Change(), head.number, head.hash or GENESIS
             interpreted = head.interpreted
             left_out, is_kept = 0, True
+            learned: list[int] = []
             for line in sound:
                 if line.id in known:
                     continue
@@ -57,8 +66,10 @@ class EventImport:
                         continue
                     bare = {name: value for name, value in row.items() if name not in _SEALS}
                     row = seal(bare, number + 1, previous)
-                if interpreted == number and line.number <= self._interpreted:
-                    interpreted = number + 1  # facts were made of it: they come too
+                if line.number <= self._interpreted:
+                    learned.append(number + 1)  # facts were made of it: they come too
+                    if interpreted == number:
+                        interpreted = number + 1
                 number, previous = number + 1, row["hash"]
                 change.events.append({**row, "id": RecordID("raw_event", line.id)})
             outcome = (
@@ -71,6 +82,7 @@ class EventImport:
                 return None
             # Their episodes come with the fragments, as they were, or are archived or forgotten.
             change.episodes = number if head.episodes == head.number else None
+            change.learned = list(ranges(learned))
             change.interpreted = interpreted if interpreted != head.interpreted else None
             return change
 

@@ -96,6 +96,7 @@ class _Exporter:
         self._scope = scope
         self._with_embeddings = with_embeddings
         self._head = store.writer.head
+        self._began = store.clock()
         self.number = 0
         """Of the last event of the chain that was read."""
         self.hash: bytes | None = None
@@ -104,7 +105,7 @@ class _Exporter:
         yield [
             HeaderLine(
                 hairem=version("hairem"),
-                made_at=self._store.clock(),
+                made_at=self._began,
                 agent=self._scope,
                 interpreted=min(self._head.interpreted, self._head.number),
             )
@@ -114,6 +115,7 @@ class _Exporter:
             self._events,
             self._fragments,
             self._archived,
+            self._restored,
             self._entities,
             self._relations,
             self._states,
@@ -206,6 +208,20 @@ class _Exporter:
                     FragmentLine.of(each, vector if self._with_embeddings else None, "archived")
                     for each, vector in some
                 ]
+
+    async def _restored(self) -> AsyncGenerator[list[_Written]]:
+        """Yield what came back from the archive since this was begun: it was in neither part."""
+        if self._archive is None:
+            return
+        for start in range(self._head.seq, self._store.writer.head.seq, _PAGE):
+            rows = await self._store.database.query(
+                "SELECT * FROM fragment WHERE seq > $after AND seq <= $until "
+                "AND at < $began AND last_used >= $began",
+                {"after": start, "until": start + _PAGE, "began": self._began},
+            )
+            found = [fragment_of(row) for row in rows if self._is_meant(row["agent"])]
+            vectors = await self._vectors(each.id for each in found)
+            yield [FragmentLine.of(each, vectors.get(each.id)) for each in found]
 
     async def _entities(self) -> AsyncGenerator[list[_Written]]:
         async for rows in self._rows("entity"):

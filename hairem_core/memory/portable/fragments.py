@@ -1,14 +1,14 @@
 """Fragments of an export, and those that were archived."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
 from surrealdb import RecordID
 
-from hairem_core.memory.archive.store import ColdArchive
+from hairem_core.memory.archive.store import ColdArchive, Item
+from hairem_core.memory.fragment import Embedding
 from hairem_core.memory.portable.lines import FragmentLine, Line
+from hairem_core.memory.portable.links import link
 from hairem_core.memory.portable.reader import Problems
 from hairem_core.memory.portable.report import Tally
 from hairem_core.memory.store import MemoryStore
@@ -32,25 +32,23 @@ class FragmentImport:
         archived = await self._archive.ids(given) if self._archive is not None else set()
         outcome = (0, 0, 0)
         unlinked: list[int] = []
+        cold: list[Item] = []
 
         async def build(head: Head) -> Change:
             nonlocal outcome
             unlinked.clear()
+            cold.clear()
             known = archived | await self._store.fragments.existing(list(given))
             fresh = [each for each in given.values() if each[1].id not in known]
             kept = await not_forgotten(self._store, fresh)
             outcome = (len(kept), doubled + len(known), len(fresh) - len(kept))
-            taken = await self._taken(each.replaces_id for _, each in kept)
-            change = Change()
-            for number, line in kept:
-                fragment = line.fragment()
-                if (replaced := fragment.replaces_id) is not None:
-                    if replaced in taken:
-                        unlinked.append(number)
-                        fragment = replace(fragment, replaces_id=None)
-                    taken.add(replaced)
+            linked = await link(self._store, self._archive, kept)
+            unlinked.extend(linked.unlinked)
+            cold.extend(linked.closed_archived)
+            change = Change(changed=linked.closed)
+            for line, fragment in linked.fragments:
                 change.added.append(fragment)
-                if (vector := line.vector()) is not None:
+                if (vector := self._vector(line)) is not None:
                     change.embeddings.append((fragment, vector))
             return change
 
@@ -59,23 +57,18 @@ class FragmentImport:
         tally.added += added
         tally.known += were_known
         tally.left_out += left_out
-        for number in unlinked:
-            self._problems.add(
-                number,
-                "what it replaces was replaced by something else here",
-                "It was taken in without that link: both hold now; replace one of them.",
-            )
+        if cold and self._archive is not None:
+            await self._archive.put(cold)
+        tell_unlinked(self._problems, unlinked)
 
-    async def _taken(self, replaced: Iterable[UUID | None]) -> set[UUID]:
-        """Return which fragments have a successor already."""
-        wanted = [each for each in replaced if each is not None]
-        if not wanted:
-            return set()
-        found: list[UUID] = await self._store.database.query(
-            "SELECT VALUE replaces_id FROM fragment WHERE replaces_id IN $wanted",
-            {"wanted": wanted},
-        )
-        return set(found)
+    def _vector(self, line: FragmentLine) -> Embedding | None:
+        """Return the embedding of a line, unless it is none of its model's."""
+        vector = line.vector()
+        known = self._store.index.dimensions
+        if vector is not None and vector.model == self._store.embedder.model and known:
+            # It would have all others taken for those of another model.
+            return vector if len(vector.vector) == 2 * known else None
+        return vector
 
 
 class ArchiveImport:
@@ -104,10 +97,28 @@ class ArchiveImport:
         known = await self._archive.ids(ids) | await self._store.fragments.existing(ids)
         fresh = [(number, line) for number, line in given if line.id not in known]
         kept = await not_forgotten(self._store, fresh)
-        await self._archive.put([(line.fragment(), line.vector()) for _, line in kept])
+        linked = await link(self._store, self._archive, kept)
+        made = [(fragment, line.vector()) for line, fragment in linked.fragments]
+        await self._archive.put([*made, *linked.closed_archived])
+
+        async def build(head: Head) -> Change:
+            return Change(changed=linked.closed)
+
+        await self._store.writer.commit(build)
+        tell_unlinked(self._problems, linked.unlinked)
         tally.added += len(kept)
         tally.known += len(given) - len(fresh)
         tally.left_out += len(fresh) - len(kept)
+
+
+def tell_unlinked(problems: Problems, numbers: Iterable[int]) -> None:
+    """Tell of lines that were taken in without what they replace."""
+    for number in numbers:
+        problems.add(
+            number,
+            "what it replaces was replaced by something else here, or cannot be",
+            "It was taken in without that link: both hold now; replace one of them.",
+        )
 
 
 async def not_forgotten(

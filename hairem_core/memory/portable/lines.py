@@ -45,6 +45,12 @@ def _unbase64(text: object) -> object:
     return base64.b64decode(text, validate=True) if isinstance(text, str) else text
 
 
+def _are_halves(vector: bytes) -> bytes:
+    if not vector or len(vector) % 2:
+        raise ValueError(f"is no vector of float16: it has {len(vector)} bytes")
+    return vector
+
+
 type Text = Annotated[str, AfterValidator(_no_nul)]
 type Hex = Annotated[bytes, BeforeValidator(_unhex), PlainSerializer(bytes.hex, return_type=str)]
 type Base64 = Annotated[
@@ -136,7 +142,7 @@ class Vector(_Line):
     """An embedding."""
 
     model: Text
-    vector: Base64
+    vector: Annotated[Base64, AfterValidator(_are_halves)]
 
 
 class FragmentLine(_Line):

@@ -25,7 +25,7 @@ _TYPES: dict[str, Any] = {
     "valid_to": np.int64,
     "last_used": np.int64,
     "importance": np.float32,
-    "uses": np.int32,
+    "uses": np.int64,
     "pinned": np.bool_,
     "shared": np.bool_,
     "kind": np.int8,
@@ -100,6 +100,8 @@ class Columns:
         self._vectors = np.zeros((_FIRST_ROWS, dimensions), np.float32)
         self._last_of: dict[str, int] = {}
         """By conversation: row of the last thing said."""
+        self._ends: dict[int, str] = {}
+        """By row: conversation of which it is the last thing said."""
         self.speakers: list[tuple[str, str]] = []
         """Address and name of everyone who said something."""
         self.people: list[str] = []
@@ -175,9 +177,10 @@ class Columns:
             self.next[before] = after
         if after != NOBODY:
             self.previous[after] = before
-        for conversation, last in list(self._last_of.items()):
-            if last == row:
-                self._last_of[conversation] = before
+        if (conversation := self._ends.pop(row, None)) is not None:
+            del self._last_of[conversation]
+            if before != NOBODY:
+                self._end(conversation, before)
         for name in ("id", "words", "event", "near"):
             self._arrays[name][row] = np.zeros(1, _TYPES[name])[0]
         self.live[row] = self.embedded[row] = False
@@ -248,7 +251,8 @@ class Columns:
             self._arrays[name][: self.size] = arrays[name].astype(kind)
         self._vectors[: self.size] = vectors
         lasts = zip(arrays["conversations"].tolist(), arrays["last_of"].tolist(), strict=True)
-        self._last_of = dict(lasts)
+        for conversation, row in lasts:
+            self._end(conversation, row)
         self.speakers = [(address, name) for address, name in arrays["speakers"].tolist()]
         self.people = arrays["people"].tolist()
         self._people = {key: code for code, key in enumerate(self.people)}
@@ -314,11 +318,16 @@ class Columns:
         before = NOBODY
         if fragment.kind == "episode" and fragment.conversation_id is not None:
             before = self._last_of.get(fragment.conversation_id, NOBODY)
-            self._last_of[fragment.conversation_id] = row
+            self._ends.pop(before, None)
+            self._end(fragment.conversation_id, row)
         self.previous[row], self.next[row] = before, NOBODY
         if before != NOBODY:
             self.next[before] = row
         return row
+
+    def _end(self, conversation: str, row: int) -> None:
+        self._last_of[conversation] = row
+        self._ends[row] = conversation
 
     def _grow(self, room: int) -> None:
         for name, kind in _TYPES.items():

@@ -32,8 +32,8 @@ from hairem_core.memory.writer import Change, Head
 _LOGGER = logging.getLogger(__name__)
 _GATHER = 0.05
 """Seconds that changes gather before they are committed together, unless a search wants them."""
-_BATCH = 20_000
-"""Fragments that go into one commit of the text index while it catches up."""
+_BATCH = 4_000
+"""Fragments that go into one commit of the text index while it catches up: others wait for it."""
 _SAVE_AFTER = 20_000
 """Changes after which the columns are written to disk again."""
 
@@ -56,6 +56,8 @@ class RecallIndex:
         """Number of the last commit that the text index knows."""
         self._dimensions = 0
         """Of the vectors; 0 while there are none."""
+        self._held: list[tuple[Change, Head]] | None = None
+        """While it is made anew: what was committed meanwhile, and follows what is read."""
         self._unsaved = 0
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,8 +92,16 @@ class RecallIndex:
         """Number of the last commit that it knows."""
         return self._rev
 
+    @property
+    def dimensions(self) -> int:
+        """How many dimensions vectors have; 0 while there are none."""
+        return self._dimensions
+
     def observe(self, change: Change, head: Head) -> None:
         """Take in what was committed."""
+        if self._held is not None:
+            self._held.append((change, head))
+            return
         for fragment in (*change.added, *change.changed):
             self._put(fragment)
         for fragment, embedding in change.embeddings:
@@ -192,8 +202,13 @@ class RecallIndex:
             await asyncio.to_thread(self._start_anew)
             self._places, self._pending = Places(), Pending()
             self._surroundings.clear()
-            rev, self._rev = self._rev, 0
-        await self._catch_up(rev)
+            rev, self._rev, self._held = self._rev, 0, []
+        try:
+            await self._catch_up(rev)
+        finally:
+            held, self._held = self._held, None
+            for change, head in held:
+                self.observe(change, head)
 
     async def close(self) -> None:
         """Save, and end what is under way."""
