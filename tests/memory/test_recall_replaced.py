@@ -1,9 +1,11 @@
 """What came in the place of something is found by the words of what it replaced."""
 
+import asyncio
 from pathlib import Path
 
 from hairem_core.memory.store import MemoryStore
 from hairem_core.sdk.recollection import Recollection
+from tests.memory.messages import said
 
 CHAIN = ("Bruno lives in Lyon", "He moved to Turin", "Now it is Oslo")
 
@@ -77,3 +79,48 @@ async def test_it_tells_of_what_the_other_told_of(store: MemoryStore) -> None:
         each.content for each in await store.recall("renarde", "cider", limit=5, about="Bruno")
     ]
     assert await store.recall("renarde", "cider coffee", limit=5, about="Anna") == []
+
+
+async def test_what_a_private_one_told_of_is_not_told_by_a_shared_one(store: MemoryStore) -> None:
+    private = await store.remember("renarde", "Balloons are ordered", about="surprise for Bob")
+    await store.remember(
+        "renarde", "All is arranged now", shared=True, replaces=private.fragment_id
+    )
+    (seen,) = await store.recall("electra", "what is arranged?", limit=5, shared=True)
+    assert (seen.content, seen.subject) == ("All is arranged now", None)
+    about = {"about": "surprise for Bob", "shared": True}
+    assert await store.recall("electra", "arranged", limit=5, **about) == []  # type: ignore[arg-type]
+
+
+async def test_an_episode_that_is_replaced_keeps_its_link(store: MemoryStore) -> None:
+    await store.record(said("the key is in the drawer"))
+    (episode,) = await store.recall("renarde", "key", limit=1)
+    note = await store.remember("renarde", "It hangs by the door", replaces=episode.fragment_id)
+    assert episode.fragment_id is not None
+    chain = await store.history("renarde", episode.fragment_id)
+    assert [each.fragment_id for each in chain] == [episode.fragment_id, note.fragment_id]
+
+
+async def test_what_is_committed_while_the_index_is_made_anew_counts(store: MemoryStore) -> None:
+    kept = [await store.remember("renarde", f"the key is in drawer {n}") for n in range(30)]
+    making = asyncio.create_task(store.index.start_anew())
+    for each in kept[:10]:
+        await asyncio.sleep(0)
+        await store.remember("renarde", f"gone from {each.content[-2:]}", replaces=each.fragment_id)
+    await making
+    contents = [each.content for each in await store.recall("renarde", "key drawer", limit=50)]
+    held = {each.content for each in kept[10:]}
+    assert {each for each in contents if each.startswith("the key")} == held
+    assert len(store.index._text) == store.index.statistics()["fragments"] == 40
+
+
+async def test_a_conversation_goes_on_where_its_last_words_were_let_go(store: MemoryStore) -> None:
+    for number in range(4):
+        await store.record(said(f"violin number {number}", conversation_id="c"))
+    last = await store.recall("renarde", "violin", limit=9)
+    for each in sorted(last, key=lambda one: one.content)[2:]:
+        assert each.fragment_id is not None
+        await store.drop("renarde", each.fragment_id)
+    await store.record(said("where is the lantern?", conversation_id="c"))
+    # What was said around it finds it, too.
+    assert "where is the lantern?" in await found(store, "violin")

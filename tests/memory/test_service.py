@@ -10,6 +10,7 @@ from hairem_core.config.system import MemoryConfig
 from hairem_core.memory.forget.selector import Selector
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.service import MemoryService
+from tests.memory.interpret.models import ToldModel, facts_answer
 from tests.memory.messages import said
 
 _CODE = "the code of the old safe is violet"
@@ -104,3 +105,23 @@ async def test_an_archive_that_is_away_is_no_reason_not_to_start(tmp_path: Path)
         assert "hunter22" not in digest.model_dump_json()
     finally:
         await service.close()
+
+
+async def test_no_model_is_shown_what_was_forgotten(tmp_path: Path) -> None:
+    model = ToldModel(facts_answer())
+    opened = await MemoryService.open(tmp_path, MemoryConfig(), model=model)
+    try:
+        store = opened.store
+        await store.record(said("Zebulon owes me twelve ducats"))
+        assert await store.recall("renarde", "Zebulon ducats", limit=3, is_use=True)
+        await store.record(said("My garden is full of herbs", conversation_id="c2"))
+        await opened.interpreter.settle()
+        assert "Zebulon" in str(model.asked)
+        model.requests.clear()
+        await opened.forgetter.forget(Selector(subject="Zebulon"))
+        await store.record(said("My cellar is full of apples", conversation_id="c3"))
+        await opened.interpreter.settle()
+        assert model.asked
+        assert "Zebulon" not in str(model.asked)
+    finally:
+        await opened.close()

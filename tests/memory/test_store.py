@@ -3,9 +3,11 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hairem_core.memory.chain import ChainCheck
 from hairem_core.memory.errors import MemoryUnavailable, StateFull
 from hairem_core.memory.store import MemoryStore
 from hairem_core.sdk.message import Message, MessageType, Topic
@@ -286,3 +288,42 @@ async def test_a_nul_character_neither_fails_a_turn_nor_the_next_start(url: str)
     (found,) = await store.recent("renarde", conversation_id="c\0c", limit=5)
     assert (found.content, found.speaker_name) == ("before\ufffdafter", "An\ufffdna")
     await store.close()
+
+
+@pytest.mark.parametrize(
+    "data", [{"language": 5}, {"speaker_name": False}, {"speaker_name": ["x"], "language": {}}]
+)
+async def test_what_is_no_text_beside_a_message_is_left_out(
+    store: MemoryStore, data: dict[str, Any]
+) -> None:
+    odd = said("the lamp is in the hall")
+    odd = odd.model_copy(update={"payload": odd.payload.model_copy(update={"data": data})})
+    kept = await asyncio.gather(store.record(odd), store.record(said("the key is in the drawer")))
+    assert kept == [True, True]
+    assert len(await store.recall("renarde", "lamp key", limit=5)) == 2
+
+
+async def test_an_event_that_the_engine_refuses_takes_no_other_with_it(store: MemoryStore) -> None:
+    good, bad, also_good = (said(words) for words in ("the lamp", "the violin", "the key"))
+    statement = (
+        "DEFINE EVENT refusal ON raw_event WHEN $event = 'CREATE' "
+        "AND $after.content = 'the violin' THEN { THROW 'out of tune' }"
+    )
+    await store.database.query(statement)
+    outcome = await asyncio.gather(
+        *(store.record(each) for each in (good, bad, also_good)), return_exceptions=True
+    )
+    assert outcome[0] is True
+    assert "out of tune" in str(outcome[1])
+    assert outcome[2] is True
+    assert isinstance(await store.events.verify(), ChainCheck)
+
+
+async def test_how_sure_it_is_that_it_was_said(store: MemoryStore) -> None:
+    for sure in (0.0, None):
+        words = said(f"the lamp is in hall {sure}")
+        metadata = words.payload.metadata.model_copy(update={"confidence": sure})
+        payload = words.payload.model_copy(update={"metadata": metadata})
+        await store.record(words.model_copy(update={"payload": payload}))
+    found = await store.recall("renarde", "lamp hall", limit=5)
+    assert sorted(each.confidence for each in found) == [0.0, 1.0]

@@ -1,8 +1,9 @@
 """What a night does to a memory, on the real engine and a real archive."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 
@@ -165,6 +166,19 @@ async def test_of_two_facts_that_contradict_each_other_the_newer_holds(
     words = in_words(digest, "fr")
     assert f"« {old} » → « {new} »" in words
     assert "“" in in_words(digest, "en")
+
+
+async def test_what_is_told_again_after_something_else_holds(store: MemoryStore) -> None:
+    about: dict[str, Any] = {"kind": "fact", "subject": "anna", "slot": "drink"}
+    told = [
+        fragment(f"Anna drinks {each}", days=9 - days, **about)
+        for days, each in enumerate(("tea", "coffee", "tea"))
+    ]
+    told[2] = replace(told[2], id=uuid5(told[2].id, "again"))
+    await keep(store, told)
+    await dreamer(store).dream()
+    found = await everything(store)
+    assert [found[each.id].is_valid for each in told] == [False, False, True]
 
 
 async def test_what_has_faded_goes_to_the_archive_and_facts_stay(
