@@ -1,7 +1,7 @@
 """What comes with an import and replaces something: it does so here too, and nothing forks."""
 
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -199,7 +199,7 @@ class _Model:
 
     model = "m"
 
-    async def embed(self, texts: list[str], *, timeout: float) -> list[bytes]:
+    async def embed(self, texts: Sequence[str], *, timeout: float) -> list[bytes]:
         return [b"\x00\x3c" + bytes(14) for _ in texts]
 
 
