@@ -10,6 +10,7 @@ from surrealdb import RecordID
 
 from hairem_core.memory.database import Database, Statement
 from hairem_core.memory.errors import MemoryRefused, UnknownFragment
+from hairem_core.memory.forget.tombstones import Tombstones
 from hairem_core.memory.fragment import Fragment, fragment_id
 from hairem_core.memory.interpret.text import sentences
 from hairem_core.memory.language import words_of
@@ -168,7 +169,10 @@ class FragmentStore:
         """Let go of a fragment. Raises UnknownFragment, MemoryUnavailable."""
 
         async def build(head: Head) -> Change:
-            return Change(removed=[await self.get(fragment_id, scope)])
+            return Change(
+                removed=[await self.get(fragment_id, scope)],
+                statements=await Tombstones(self._database).put("fragment", [fragment_id]),
+            )
 
         await self._writer.commit(build)
 

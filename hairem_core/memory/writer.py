@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -113,8 +114,13 @@ class Writer:
         """Return a writer; one that another process has on the same store writes no more."""
         token = uuid.uuid4().hex
         taken = Statement(
-            text="UPDATE head:current SET writer = $token, store = store ?? $fresh RETURN NONE",
-            variables={"token": token, "fresh": uuid.uuid4().hex},
+            text="UPDATE head:current SET writer = $token, store = store ?? $fresh, "
+            "secret = secret ?? $secret RETURN NONE",
+            variables={
+                "token": token,
+                "fresh": uuid.uuid4().hex,
+                "secret": secrets.token_bytes(32),
+            },
         )
         await database.transact([taken])
         await mend(database)

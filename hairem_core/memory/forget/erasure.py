@@ -13,6 +13,7 @@ from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.chain import ERASED, GENESIS, erased_numbers, seal
 from hairem_core.memory.database import Statement
 from hairem_core.memory.forget.decision import Decision
+from hairem_core.memory.forget.tombstones import Tombstones
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.store import MemoryStore
@@ -46,6 +47,7 @@ class Erasure:
         self._store = store
         self._decision = decision
         self._gone = gone
+        self._tombstones = Tombstones(store.database)
 
     async def events(self) -> None:
         """Empty events; each commit adds one that says which."""
@@ -78,14 +80,18 @@ class Erasure:
     async def fragments(self) -> None:
         """Remove fragments with their vectors, and links to them from those that stay.
 
-        What was replaced stays so when what replaced it goes.
+        What was replaced stays so when what replaced it goes. Those in the archive get their
+        tombstones here, before they go from there.
         """
         # Wherever they are now: they may have been archived or fetched back since.
         for some in batched(sorted(self._decision.gone), _AT_ONCE, strict=False):
 
             async def build(head: Head, some: tuple[UUID, ...] = some) -> Change:
                 found = await self._store.fragments.fetch(some, Scope(agent=None))
-                return Change(removed=list(found.values()))
+                return Change(
+                    removed=list(found.values()),
+                    statements=await self._tombstones.put("fragment", some),
+                )
 
             await self._store.writer.commit(build)
         for some in batched(sorted(self._decision.unlinked), _AT_ONCE, strict=False):
@@ -135,7 +141,7 @@ class Erasure:
             change = Change()
             for row in await self._store.database.query("SELECT * FROM dream"):
                 texts = {key: row[key] for key in ("progress", "digest") if row.get(key)}
-                less = {key: _without(text, mentions) for key, text in texts.items()}
+                less = {key: without(text, mentions) for key, text in texts.items()}
                 if less != texts:
                     changed += 1
                     change.statements.append(_set(row["id"], less))
@@ -167,17 +173,17 @@ class Erasure:
             variables={
                 "id": row["id"],
                 "left": left,
-                "weight": float(max(row["weight"] - lost, min(row["weight"], 1.0))),
+                "weight": weight_without(row["weight"], lost),
             },
         )
 
     async def _delete(self, table: str, keys: Iterable[tuple[Any, ...]]) -> None:
         for some in batched(keys, _AT_ONCE, strict=False):
-            records = [RecordID(table, list(each)) for each in some]
 
-            async def build(head: Head, records: list[RecordID] = records) -> Change:
+            async def build(head: Head, some: tuple[tuple[Any, ...], ...] = some) -> Change:
+                records = [RecordID(table, list(each)) for each in some]
                 gone = Statement(text="DELETE $ids RETURN NONE", variables={"ids": records})
-                return Change(statements=[gone])
+                return Change(statements=[*await self._tombstones.put(table, some), gone])
 
             await self._store.writer.commit(build)
 
@@ -203,7 +209,12 @@ def _set(record: RecordID, values: dict[str, str]) -> Statement:
     return Statement(text=f"UPDATE $id SET {sets} RETURN NONE", variables={"id": record, **values})  # noqa: S608
 
 
-def _without(text: str, mentions: Callable[[str], bool]) -> str:
+def weight_without(weight: float, lost: int) -> float:
+    """Return what a relation weighs when so many of the fragments are gone that say so."""
+    return float(max(weight - lost, min(weight, 1.0)))
+
+
+def without(text: str, mentions: Callable[[str], bool]) -> str:
     """Return JSON without entries of lists that mention something; other such strings are empty."""
     try:
         value = json.loads(text)

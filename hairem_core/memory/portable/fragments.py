@@ -6,6 +6,7 @@ from typing import Any
 from surrealdb import RecordID
 
 from hairem_core.memory.archive.store import ColdArchive, Item
+from hairem_core.memory.forget.tombstones import Tombstones
 from hairem_core.memory.fragment import Embedding
 from hairem_core.memory.portable.lines import FragmentLine, Line
 from hairem_core.memory.portable.links import link
@@ -124,10 +125,16 @@ def tell_unlinked(problems: Problems, numbers: Iterable[int]) -> None:
 async def not_forgotten(
     store: MemoryStore, lines: Sequence[tuple[int, FragmentLine]]
 ) -> list[tuple[int, FragmentLine]]:
-    """Return those that do not come from an event that was erased here."""
+    """Return those that were not forgotten here, nor the events and fragments they come from."""
     events = {event for _, line in lines for event in line.derived_from}
     rows: list[dict[str, Any]] = await store.database.query(
         "SELECT * FROM $ids", {"ids": [RecordID("raw_event", each) for each in events]}
     )
     erased = {row["id"].id for row in rows if row and row.get("erased_by") is not None}
-    return [each for each in lines if erased.isdisjoint(each[1].derived_from)]
+    made_of = {line.id: {line.id, *line.sources} for _, line in lines}
+    gone = await Tombstones(store.database).of("fragment", set().union(*made_of.values()))
+    return [
+        each
+        for each in lines
+        if erased.isdisjoint(each[1].derived_from) and gone.isdisjoint(made_of[each[1].id])
+    ]

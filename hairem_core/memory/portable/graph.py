@@ -1,12 +1,16 @@
 """All else of an export: agents, entities, relations, agents' own values, dreams."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from surrealdb import RecordID
 
 from hairem_core.memory.database import Statement
+from hairem_core.memory.forget.erasure import weight_without, without
+from hairem_core.memory.forget.tombstones import Key, Tombstones
 from hairem_core.memory.portable.lines import (
     AgentLine,
     DreamLine,
@@ -24,6 +28,9 @@ type _Row = dict[str, Any]
 _MOST_DREAMS = 1_000
 """Dreams that are taken in: a store keeps some dozens."""
 _PUT = "FOR $row IN $rows { UPSERT $row.id CONTENT $row RETURN NONE }"
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_TOLD = frozenset({"progress", "digest"})
+"""Texts in which a dream says what it did."""
 
 
 class _Rows:
@@ -31,6 +38,7 @@ class _Rows:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
+        self._tombstones = Tombstones(store.database)
 
     def row(self, line: Any) -> _Row:
         """Return a line as a row."""
@@ -40,35 +48,50 @@ class _Rows:
         """Return what is known when a row is here already."""
         return here
 
+    async def kept(self, rows: dict[str, _Row]) -> dict[str, _Row]:
+        """Return them without what was forgotten here, whether or not it is here again."""
+        keys = {text: _key(row) for text, row in rows.items()}
+        tables = {row["id"].table_name for row in rows.values()}
+        gone = {
+            each for table in tables for each in await self._tombstones.of(table, keys.values())
+        }
+        return {text: row for text, row in rows.items() if keys[text] not in gone}
+
     async def take(self, lines: Sequence[tuple[int, Line]], tally: Tally) -> None:
         """See `Part`."""
         rows: dict[str, _Row] = {}
+        keys: list[str] = []
         for _, line in lines:
             row = self.row(line)
             key = repr(row["id"].id)
+            keys.append(key)
             rows[key] = self.merged(rows[key], row) if key in rows else row
-        outcome = (0, 0)
+        outcome = (0, 0, 0)
 
         async def build(head: Head) -> Change:
             nonlocal outcome
+            kept = await self.kept(rows)
             found = await self._store.database.query(
-                "SELECT * FROM $ids", {"ids": [each["id"] for each in rows.values()]}
+                "SELECT * FROM $ids", {"ids": [each["id"] for each in kept.values()]}
             )
             here = {repr(each["id"].id): each for each in found if each is not None}
             puts, added = [], 0
-            for key, row in rows.items():
+            for key, row in kept.items():
                 if key not in here:
                     puts.append(row)
                     added += 1
                 elif (more := self.merged(here[key], row)) != here[key]:
                     puts.append(more)
-            outcome = (added, len(lines) - added)
+            left_out = sum(key not in kept for key in keys)
+            outcome = (added, len(lines) - added - left_out, left_out)
             put = Statement(text=_PUT, variables={"rows": puts})
             return Change(statements=[put] if puts else [])
 
         await self._store.writer.commit(build)
-        tally.added += outcome[0]
-        tally.known += outcome[1]
+        added, were_known, left_out = outcome
+        tally.added += added
+        tally.known += were_known
+        tally.left_out += left_out
 
 
 class EntityImport(_Rows):
@@ -108,6 +131,22 @@ class RelationImport(_Rows):
             "last_at": max(here["last_at"], given["last_at"]),
             "derived_from": [*here["derived_from"], *new],
         }
+
+    async def kept(self, rows: dict[str, _Row]) -> dict[str, _Row]:
+        """See `_Rows`; neither those that rest on what was forgotten alone, or lead to it."""
+        rows = await super().kept(rows)
+        ends = {text: _ends(row) for text, row in rows.items()}
+        ended = await self._tombstones.of("entity", set[Key]().union(*ends.values()))
+        said_by = {each for row in rows.values() for each in row["derived_from"]}
+        gone = await self._tombstones.of("fragment", said_by)
+        kept = {}
+        for text, row in rows.items():
+            left = [each for each in row["derived_from"] if each not in gone]
+            lost = len(row["derived_from"]) - len(left)
+            if ended.isdisjoint(ends[text]) and (left or not lost):
+                weight = weight_without(row["weight"], lost)
+                kept[text] = {**row, "derived_from": left, "weight": weight}
+        return kept
 
 
 class AgentImport(_Rows):
@@ -177,6 +216,27 @@ class DreamImport(_Rows):
         }
         return {name: value for name, value in row.items() if value is not None}
 
+    async def kept(self, rows: dict[str, _Row]) -> dict[str, _Row]:
+        """See `_Rows`; all dreams, without what they say of fragments that were forgotten."""
+        texts = {
+            text: {name: row[name] for name in _TOLD & row.keys()} for text, row in rows.items()
+        }
+        named = {
+            each: UUID(each)
+            for told in texts.values()
+            for value in told.values()
+            for each in _UUID.findall(value)
+        }
+        gone = await self._tombstones.of("fragment", named.values())
+
+        def mentions(word: str) -> bool:
+            return named.get(word) in gone
+
+        return {
+            text: {**row, **{name: without(value, mentions) for name, value in texts[text].items()}}
+            for text, row in rows.items()
+        }
+
     async def take(self, lines: Sequence[tuple[int, Line]], tally: Tally) -> None:
         """See `Part`."""
         room = _MOST_DREAMS - len(self._lines)
@@ -204,3 +264,13 @@ class DreamImport(_Rows):
         if isinstance(progress, dict) and {"since", "limit"} <= progress.keys():
             progress |= {"since": seq, "limit": seq}
         return line.model_copy(update={"progress": json.dumps(progress, ensure_ascii=False)})
+
+
+def _key(row: _Row) -> Key:
+    key = row["id"].id
+    return tuple(key) if isinstance(key, list) else key
+
+
+def _ends(row: _Row) -> set[Key]:
+    agent, source, _, target = row["id"].id
+    return {(agent, source), (agent, target)}
