@@ -11,11 +11,14 @@ from surrealdb import RecordID
 from hairem_core.memory.chain import ChainCheck
 from hairem_core.memory.database import Database, Statement
 from hairem_core.memory.errors import MemoryUnavailable
+from hairem_core.memory.forget.forgetter import Forgetter
+from hairem_core.memory.forget.selector import Selector
 from hairem_core.memory.rows import to_row
 from hairem_core.memory.schema.steps import Step, schema_steps
 from hairem_core.memory.store import MemoryStore
 from hairem_core.sdk.message import Message
 from tests.memory.messages import answered, said
+from tests.memory.portable.copies import exported, imported
 from tests.support.child import ROOT
 
 _OPEN = """
@@ -81,6 +84,27 @@ async def test_a_store_of_version_1_becomes_one_of_now(url: str, count: int) -> 
         await store.close()
         return
     await check(url, messages)
+
+
+@pytest.mark.parametrize("version", range(1, len(schema_steps())))
+async def test_in_a_store_of_any_version_what_is_forgotten_from_now_on_does_not_come_back(
+    url: str, version: int
+) -> None:
+    await old_store(url, 4)
+    await (await Database.open(url, steps=schema_steps()[:version])).close()
+    store = await MemoryStore.open(url)
+    await store.remember("renarde", "parcel 1 is a present")
+    before = await exported(store)
+    await Forgetter(store).forget(Selector(subject="parcel 1"))
+    await store.close()
+
+    store = await MemoryStore.open(url)
+    report = await imported(store, before)
+    assert report.tallies["fragment"].left_out == 3  # with the episodes of both that name it
+    assert report.tallies["fragment"].added == 0
+    assert await store.recall("renarde", "present", limit=3, kinds=["note"]) == []
+    assert isinstance(await store.events.verify(), ChainCheck)
+    await store.close()
 
 
 async def test_killed_in_the_middle_it_goes_on_where_it_was(folder_url: str) -> None:

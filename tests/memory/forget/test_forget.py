@@ -24,6 +24,7 @@ from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
 from tests.memory.forget.house import files_with, open_house, plant, rows_with
 from tests.memory.messages import answered, said
+from tests.memory.portable.copies import exported, imported
 from tests.support.mariadb import MariaDb
 
 ROOT = Path(__file__).parents[3]
@@ -241,7 +242,11 @@ from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.database import Database
 from hairem_core.memory.forget.forgetter import Forgetter
 from hairem_core.memory.forget.selector import Selector
+from hairem_core.memory.portable.importer import import_
 from hairem_core.memory.store import MemoryStore
+
+async def lines(path):
+    yield Path(path).read_bytes()
 
 async def main():
     folder, left = Path(sys.argv[1]), int(sys.argv[2])
@@ -249,6 +254,8 @@ async def main():
     store = await MemoryStore.open(url, index_folder=folder / "recall")
     archive = await ColdArchive.open(f"sqlite+aiosqlite:///{folder / 'archive.db'}")
     forgetter = Forgetter(store, archive=archive)
+    # What was erased before it was killed does not come back meanwhile.
+    await import_(store, lines(sys.argv[4]), archive=archive)
     transact = Database.transact
     async def counting(self, statements):
         nonlocal left
@@ -265,11 +272,15 @@ asyncio.run(main())
 
 
 @pytest.mark.timeout(240)
-async def test_killed_after_any_commit_it_is_finished_at_the_next_start(tmp_path: Path) -> None:
+async def test_killed_after_any_commit_it_is_finished_at_the_next_start(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     secret = "Zorblexian"
+    file = tmp_path_factory.mktemp("export") / "house.ndjson"
     async with open_house(tmp_path) as house:
         await house.store.record(said("Rex barks"))
         await plant(house, secret)
+        file.write_bytes(await exported(house.store, archive=house.archive))
     commits, code = 0, -9
     while code == -signal.SIGKILL:
         # Each time it gets a little further than the last: resumed, and killed again.
@@ -281,6 +292,7 @@ async def test_killed_after_any_commit_it_is_finished_at_the_next_start(tmp_path
             str(tmp_path),
             str(commits),
             secret,
+            str(file),
             cwd=ROOT,
             env={**os.environ},
         )
@@ -289,6 +301,8 @@ async def test_killed_after_any_commit_it_is_finished_at_the_next_start(tmp_path
     assert commits > 7
     async with open_house(tmp_path) as house:
         assert await house.forgetter.resume() == []
+        report = await imported(house.store, file.read_bytes(), archive=house.archive)
+        assert report.added == 0, report.tallies
         found = await rows_with(house, secret)
         assert not [each for each in found if not each.startswith("redis")]
         assert await spoken(house.store) == ["Rex barks"]

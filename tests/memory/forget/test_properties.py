@@ -18,6 +18,7 @@ from hairem_core.memory.portable.exporter import export
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
 from tests.memory.messages import answered, said
+from tests.memory.portable.copies import exported, imported
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 PEOPLE = ("user:anna", "user:bob")
@@ -82,6 +83,7 @@ async def test_what_is_meant_goes_and_all_else_stays(
         try:
             gone, kept = await _live(store, turns, values)
             assert not gone & kept
+            before = await exported(store)
 
             await Forgetter(store).forget(Selector.model_validate(values), vacuum=False)
 
@@ -94,6 +96,8 @@ async def test_what_is_meant_goes_and_all_else_stays(
             assert not [each for each in gone if f'"{each}"' in lines]
             assert not [each for each in kept if f'"{each}"' not in lines]
             assert isinstance(await store.events.verify(), ChainCheck)
+            assert (await imported(store, before)).added == 0
+            assert await _contents(store) == kept
         finally:
             await store.close()
 

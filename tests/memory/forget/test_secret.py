@@ -18,6 +18,7 @@ from tests.memory.forget.house import (
     plant_others,
     rows_with,
 )
+from tests.memory.portable.copies import exported, imported
 
 
 def selector_of(kind: str, secret: str, house: House) -> Selector:
@@ -62,6 +63,7 @@ async def test_it_is_nowhere_and_the_rest_is_where_it_was(
         if kind == "period":  # what agents keep for themselves has no date
             await house.store.set_state("keeper", "friends", None)
         assert await rows_with(house, secret)
+        before = await exported(house.store, archive=house.archive)
         selector = selector_of(kind, secret, house)
         plan = await house.forgetter.plan(selector)
         assert plan.counts["events"] == 2
@@ -89,6 +91,11 @@ async def test_it_is_nowhere_and_the_rest_is_where_it_was(
         assert receipt.events == [(3, 4)]
         assert await house.store.database.query("SELECT * FROM forgetting") == []
         assert files_with(tmp_path, secret) == []
+        # Nor does it come back with an export from before.
+        report = await imported(house.store, before, archive=house.archive)
+        assert report.added == 0, report.tallies
+        assert await rows_with(house, secret) == []
+        await others_are_there(house)
     # And after everything was closed, when what was kept in memory was written.
     assert files_with(tmp_path, secret) == []
     async with open_house(tmp_path) as house:
