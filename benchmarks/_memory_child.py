@@ -9,6 +9,7 @@ import asyncio
 import json
 import sys
 import time
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ async def opened(folder: Path, embedder: Embedder, **options: Any) -> MemoryStor
         f"surrealkv://{folder / 'memory'}",
         index_folder=folder / "index",
         embedder=embedder,
+        zone=UTC,
         **options,
     )
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -134,6 +134,7 @@ async def _measure(
             index_folder=folder / "index",
             embedder=embedder,
             clock=clock,
+            zone=UTC,
         )
         stack.push_async_callback(store.close)
         started = time.perf_counter()

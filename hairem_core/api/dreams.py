@@ -8,6 +8,7 @@ from hairem_core.api import frames
 from hairem_core.api.memory_models import DreamAnswer, DreamError
 from hairem_core.config.system import Language
 from hairem_core.errors import HairemError
+from hairem_core.memory.dream.digest import Digest
 from hairem_core.memory.dream.dreamer import Dreamer
 from hairem_core.memory.dream.parts import DreamProgress
 from hairem_core.memory.dream.words import in_words
@@ -50,7 +51,7 @@ class Dreams:
             status=status,
             error=self._error,
             digest=digest,
-            text=None if digest is None else in_words(digest, self.language),
+            text=None if digest is None else self._in_words(digest),
         )
 
     async def follow(self, emit: Emit) -> None:
@@ -79,9 +80,12 @@ class Dreams:
             what = "an error in H-Core; see its log"
             emit(frames.DreamFailed(error=frames.ErrorBody(code="internal", message=what)))
         else:
-            emit(frames.DreamDone(digest=digest, text=in_words(digest, self.language)))
+            emit(frames.DreamDone(digest=digest, text=self._in_words(digest)))
         finally:
             unsubscribe()
+
+    def _in_words(self, digest: Digest) -> str:
+        return in_words(digest, self.language, self._dreamer.zone)
 
     async def _dream(self) -> None:
         self._error = None

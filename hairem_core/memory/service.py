@@ -19,6 +19,7 @@ from hairem_core.memory.embedding import Embedder
 from hairem_core.memory.forget.forgetter import Forgetter, Traces
 from hairem_core.memory.interpret.interpreter import Interpreter
 from hairem_core.memory.store import MemoryStore
+from hairem_core.memory.zone import house_zone
 from hairem_core.sdk.chat import ChatRequest, ModelRole
 
 
@@ -61,6 +62,7 @@ class MemoryService:
             model=model,
             clock=store.clock,
             calls_per_hour=config.interpret_calls_per_hour,
+            zone=house_zone(config.dream),
         )
         store.recalled.append(self.interpreter.note_recall)
         store.forgotten.append(self.interpreter.forget)
@@ -107,6 +109,7 @@ class MemoryService:
             index_folder=folder / "recall",
             identify=identify,
             embedder=embedder,
+            zone=house_zone(config.dream),
         )
         try:
             url = f"sqlite+aiosqlite:///{folder / 'archive.sqlite3'}"

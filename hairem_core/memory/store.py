@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID, uuid7
@@ -93,24 +93,25 @@ class MemoryStore:
         identify: Identify = lambda _: None,
         embedder: Embedder | None = None,
         clock: Callable[[], datetime] = now,
+        zone: tzinfo | None = None,
     ) -> Self:
         """Return the store at `surrealkv://<path>`, `ws://…` or `wss://…`, ready to recall.
 
         The recall index is kept in `index_folder`, with None in memory. `identify` tells the UUID
-        of an agent that is there. Raises MemoryUnavailable: folder in use, not writable or damaged,
-        or server away.
+        of an agent that is there, `zone` in which days are counted (None: the system's). Raises
+        MemoryUnavailable: folder in use, not writable or damaged, or server away.
         """
         database = await Database.open(url)
         try:
             writer = await Writer.take_over(database)
             self = cls(database, writer, identify=identify, embedder=embedder, clock=clock)
-            await self._start(index_folder)
+            await self._start(index_folder, zone)
         except BaseException:
             await database.close()
             raise
         return self
 
-    async def _start(self, index_folder: Path | None) -> None:
+    async def _start(self, index_folder: Path | None, zone: tzinfo | None) -> None:
         await self.names.load(self.database)
         self.index = await RecallIndex.open(
             index_folder,
@@ -118,6 +119,7 @@ class MemoryStore:
             store_id=self.writer.store_id,
             head=self.writer.head,
             model=self.embedder.model,
+            zone=zone,
         )
         self.writer.observe(self.index.observe)
         self.writer.observe(self._committed)

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from hairem_core.config.system import DreamConfig, Language
 from hairem_core.errors import HairemError
@@ -33,6 +32,7 @@ from hairem_core.memory.dream.synthesis import Synthesiser
 from hairem_core.memory.errors import TakenOver
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
+from hairem_core.memory.zone import house_zone
 
 _LOGGER = logging.getLogger(__name__)
 _MODEL_SECONDS = 120.0
@@ -83,12 +83,15 @@ class Dreamer:
         self._mover = mover
         self._archive = archive
         self._interpreter = interpreter
-        self._synthesise = Synthesiser(model=model, language=language, timeout=model_timeout)
+        self.zone = house_zone(config)
+        """In which its nights are; None: the system's."""
+        self._synthesise = Synthesiser(
+            model=model, language=language, zone=self.zone, timeout=model_timeout
+        )
         self._sleep = sleep
         self._listeners: list[Publish] = [publish] if publish is not None else []
-        zone = ZoneInfo(config.time_zone) if config.time_zone is not None else None
         self._watch = Watch(
-            Nights(time.fromisoformat(config.at), zone),
+            Nights(time.fromisoformat(config.at), self.zone),
             idle=timedelta(minutes=config.idle_minutes),
             latest=timedelta(hours=config.latest_hours),
             now=store.clock(),

@@ -3,11 +3,13 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from datetime import tzinfo
 
 from hairem_core.config.system import Language
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.interpret.text import plain
 from hairem_core.memory.language import words_of
+from hairem_core.memory.zone import local
 from hairem_core.sdk.chat import ChatMessage, ChatRequest
 
 LONGEST = 1_500
@@ -41,9 +43,9 @@ def language_of(fragments: Sequence[Fragment], house: Language) -> Language:
     return "fr" if french > english else "en"
 
 
-def request(fragments: Sequence[Fragment], language: Language) -> ChatRequest:
-    """Return what a model is asked."""
-    notes = "\n".join(map(_line, fragments))
+def request(fragments: Sequence[Fragment], language: Language, zone: tzinfo | None) -> ChatRequest:
+    """Return what a model is asked. `zone` is that of the days it is told; None: the system's."""
+    notes = _notes(fragments, zone)
     return ChatRequest(
         messages=[
             ChatMessage(role="system", content=_SYSTEM[language]),
@@ -54,12 +56,15 @@ def request(fragments: Sequence[Fragment], language: Language) -> ChatRequest:
     )
 
 
-def paragraph(answer: str, fragments: Sequence[Fragment]) -> str | None:
-    """Return an answer as a paragraph; None if it is none, or says what the fragments do not."""
+def paragraph(answer: str, fragments: Sequence[Fragment], zone: tzinfo | None) -> str | None:
+    """Return the answer to a `request` of the same fragments and zone as a paragraph.
+
+    None if it is none, or says what the fragments do not.
+    """
     text = " ".join(answer.split())
     if not text or len(text) > LONGEST or _MARKUP.search(answer) or not text.isprintable():
         return None
-    notes = "\n".join(map(_line, fragments))
+    notes = _notes(fragments, zone)
     words, known = words_of(text), words_of(notes)
     if not words or len(words & known) < _SHORTEST_SHARE * len(words):
         return None
@@ -71,7 +76,11 @@ def paragraph(answer: str, fragments: Sequence[Fragment]) -> str | None:
     return text
 
 
-def _line(fragment: Fragment) -> str:
+def _notes(fragments: Sequence[Fragment], zone: tzinfo | None) -> str:
+    return "\n".join(_line(each, zone) for each in fragments)
+
+
+def _line(fragment: Fragment, zone: tzinfo | None) -> str:
     who = fragment.speaker_name or (fragment.speaker or "").partition(":")[2]
     said = " ".join(fragment.content.split())[:_LONGEST_LINE]
-    return f"- {fragment.at:%Y-%m-%d}{f' {who}' if who else ''}: {said}"
+    return f"- {local(fragment.at, zone):%Y-%m-%d}{f' {who}' if who else ''}: {said}"

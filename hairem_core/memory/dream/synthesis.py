@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from uuid import UUID, uuid5
 
 from hairem_core.config.system import Language
@@ -33,6 +33,8 @@ class Synthesiser:
     model: LanguageModel | None
     language: Language
     """The house's."""
+    zone: tzinfo | None
+    """The house's; None: the system's."""
     timeout: float
     """Seconds that the model has for one answer."""
 
@@ -83,14 +85,14 @@ class Synthesiser:
         language = prompt.language_of(sources, self.language)
         try:
             async with asyncio.timeout(self.timeout):
-                request = prompt.request(sources, language)
+                request = prompt.request(sources, language, self.zone)
                 answer = await run.outside(model.complete(run.store.names.name(agent), request))
         except TimeoutError as err:
             raise HairemError(
                 f"the model did not answer within {self.timeout:.0f} s",
                 hint="It is asked again the next night.",
             ) from err
-        text = prompt.paragraph(storable(answer) or "", sources)
+        text = prompt.paragraph(storable(answer) or "", sources, self.zone)
 
         async def keep(change: Change, draft: Progress) -> None:
             draft.digest.model_calls += 1

@@ -1,11 +1,13 @@
 """A digest in words, for people, in English and in French."""
 
 from collections.abc import Iterator, Mapping
+from datetime import tzinfo
 from typing import Any
 
 from hairem_core.config.system import Language
 from hairem_core.memory.dream.digest import Digest
 from hairem_core.memory.dream.parts import Step
+from hairem_core.memory.zone import local
 
 _SHOWN = 10
 """Entries of one kind that are told in full."""
@@ -79,9 +81,9 @@ _WORDS: dict[Language, dict[str, str]] = {
 }
 
 
-def in_words(digest: Digest, language: Language) -> str:
-    """Return a digest as lines of text."""
-    return "\n".join(_lines(digest, language))
+def in_words(digest: Digest, language: Language, zone: tzinfo | None = None) -> str:
+    """Return a digest as lines of text. `zone` is that of its night; None is the system's."""
+    return "\n".join(_lines(digest, language, zone))
 
 
 def step_name(step: Step, language: Language) -> str:
@@ -89,9 +91,9 @@ def step_name(step: Step, language: Language) -> str:
     return _STEPS[language][step]
 
 
-def _lines(digest: Digest, language: Language) -> Iterator[str]:
+def _lines(digest: Digest, language: Language, zone: tzinfo | None) -> Iterator[str]:
     words = _WORDS[language]
-    yield words["night"].format(at=digest.started_at.astimezone())
+    yield words["night"].format(at=local(digest.started_at, zone))
     yield words["strengths"].format(**digest.strengths.model_dump())
     learned = [
         _line(words, "fact" if each.subject else "fact_of_none", each.model_dump())

@@ -5,7 +5,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from contextlib import aclosing, suppress
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 from uuid import UUID
 
@@ -61,10 +61,11 @@ class Interpreter:
         calls_per_hour: int = CALLS_PER_HOUR,
         pause: float = 1.0,
         nearness: Nearness | None = None,
+        zone: tzinfo | None = None,
     ) -> None:
         """`quiet` is in seconds; None: 10 with a model, 0 without. `pause` is in seconds, before
         the second attempt at a call of a model. `nearness` compares two contents, such as by their
-        embeddings.
+        embeddings. `zone` is that of the times a model is told; None is the system's.
         """
         self._database = database
         self._writer = writer
@@ -73,7 +74,9 @@ class Interpreter:
         self._pause = pause
         self._nearness = nearness
         self._budget = CallBudget(calls_per_hour, clock)
-        self._learner = Learner(database, fragments, identify, model, self._budget, pause=pause)
+        self._learner = Learner(
+            database, fragments, identify, model, self._budget, pause=pause, zone=zone
+        )
         self._waiting: deque[Waiting] = deque()
         self._read = writer.head.interpreted
         self._done = writer.head.interpreted

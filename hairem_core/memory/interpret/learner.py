@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
+from datetime import tzinfo
 from uuid import UUID
 
 from hairem_core.errors import HairemError
@@ -52,13 +53,16 @@ class Learner:
         budget: CallBudget,
         *,
         pause: float,
+        zone: tzinfo | None,
     ) -> None:
+        """`zone` is that of the times a model is told; None is the system's."""
         self._database = database
         self._fragments = fragments
         self._identify = identify
         self._model = model
         self._budget = budget
         self._pause = pause
+        self._zone = zone
         self._antecedents: OrderedDict[tuple[UUID, str, str], Antecedent | None] = OrderedDict()
         self._recalled: OrderedDict[UUID, deque[str]] = OrderedDict()
         self.counts: Counter[str] = Counter()
@@ -131,6 +135,7 @@ class Learner:
             known,
             recalled=tuple(self._recalled.get(agent, ())),
             language=worth[-1].said.language,
+            zone=self._zone,
         )
         for attempt in range(ATTEMPTS):
             if not self._budget.take():

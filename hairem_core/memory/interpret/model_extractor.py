@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from hairem_core.memory.interpret.facts import REMEMBERED, extract
 from hairem_core.memory.interpret.slots import canonical, value_of
 from hairem_core.memory.interpret.text import plain
 from hairem_core.memory.language import words_of
+from hairem_core.memory.zone import local
 from hairem_core.sdk.chat import ChatMessage, ChatRequest, ModelRole
 
 _LOGGER = logging.getLogger(__name__)
@@ -142,10 +144,12 @@ def request_of(
     *,
     recalled: Sequence[str] = (),
     language: str | None = None,
+    zone: tzinfo | None = None,
 ) -> ChatRequest:
     """Return what a model is asked: about `turns`, with the facts that may be replaced.
 
     `recalled` is what the agent had before its eyes while it spoke: known, not to be stored again.
+    `zone` is that of the times it is told; None is the system's.
     """
     data = {
         "known": [
@@ -158,7 +162,7 @@ def request_of(
                 "turn": number,
                 "by": "user" if each.is_user else "assistant",
                 "name": each.said.speaker_name,
-                "at": f"{each.said.at:%Y-%m-%d %H:%M}",
+                "at": f"{local(each.said.at, zone):%Y-%m-%d %H:%M}",
                 "text": each.said.text,
             }
             for number, each in enumerate(turns, 1)

@@ -2,13 +2,13 @@
 
 It can be deleted at any time: what is missing is read from the store when it is opened. It knows
 with which commit it is up to date, follows each one after that, and is made anew when it belongs to
-another store or cannot be read.
+another store or time zone, or cannot be read.
 """
 
 import asyncio
 import logging
 from collections.abc import Collection, Iterator
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -28,6 +28,7 @@ from hairem_core.memory.recall.text import TextIndex, discard
 from hairem_core.memory.rows import fragment_of
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.writer import Change, Head
+from hairem_core.memory.zone import zone_name
 
 _LOGGER = logging.getLogger(__name__)
 _GATHER = 0.05
@@ -41,10 +42,13 @@ _SAVE_AFTER = 20_000
 class RecallIndex:
     """Finds fragments by words and meaning. Made by `open`, told of commits by `observe`."""
 
-    def __init__(self, folder: Path | None, database: Database, store_id: str) -> None:
+    def __init__(
+        self, folder: Path | None, database: Database, store_id: str, zone: tzinfo | None
+    ) -> None:
         self._folder = folder
         self._database = database
-        self._store_id = store_id
+        self._zone = zone
+        self._origin = f"{store_id} {zone_name(zone)}"
         self._columns: dict[UUID, Columns] = {}
         self._places = Places()
         self._surroundings = Surroundings(database, self._place)
@@ -76,12 +80,14 @@ class RecallIndex:
         store_id: str,
         head: Head,
         model: str | None,
+        zone: tzinfo | None = None,
     ) -> RecallIndex:
         """Return the index of a store, caught up. `folder` None keeps it in memory.
 
-        `model` is that of the embeddings, None without. Raises MemoryUnavailable.
+        `model` is that of the embeddings, None without; `zone` that of the days under which
+        fragments are found, None the system's. Raises MemoryUnavailable.
         """
-        self = cls(folder, database, store_id)
+        self = cls(folder, database, store_id, zone)
         self.model = model
         await asyncio.to_thread(self._load, head.rev)
         await self._catch_up(head.rev)
@@ -334,13 +340,13 @@ class RecallIndex:
         return task
 
     def _stamp(self, rev: int) -> str:
-        return f"{self._store_id} {rev}"
+        return f"{self._origin} {rev}"
 
     def _load(self, rev: int) -> None:
         """Read what is on disk; set `_rev` to the commit up to which all of it is right."""
         known = 0
         try:
-            self._text = TextIndex(self._folder and self._folder / "text")
+            self._text = TextIndex(self._folder and self._folder / "text", self._zone)
             if self._folder is not None:
                 dumped, stamp, model = snapshot.load(self._folder)
                 known = self._known(stamp, rev)
@@ -369,12 +375,12 @@ class RecallIndex:
         self._dimensions = self._text_rev = 0
         if self._folder is not None:
             discard(self._folder)
-        self._text = TextIndex(self._folder and self._folder / "text")
+        self._text = TextIndex(self._folder and self._folder / "text", self._zone)
 
     def _known(self, stamp: str, rev: int) -> int:
-        store_id, _, number = stamp.partition(" ")
-        if store_id != self._store_id or not number.isdigit() or int(number) > rev:
-            raise ValueError("it belongs to another store, or to a later state of this one")
+        origin, _, number = stamp.rpartition(" ")
+        if origin != self._origin or not number.isdigit() or int(number) > rev:
+            raise ValueError("it is of another store or time zone, or of a later state of this one")
         return int(number)
 
     async def _catch_up(self, rev: int) -> None:

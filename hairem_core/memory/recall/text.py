@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from hairem_core.memory.interpret.slots import words_of_slot
 from hairem_core.memory.language import LANGUAGES, analyzer, date_words
 from hairem_core.memory.recall.columns import milliseconds
 from hairem_core.memory.scope import READER_FIELD, Scope, readers
+from hairem_core.memory.zone import local
 
 FORMAT = "4"
 """Of what is indexed, and how. An index of another format is made anew."""
@@ -48,8 +50,12 @@ class Filters:
 class TextIndex:
     """Finds fragments by their words. Its methods block: call them in a thread, one writer."""
 
-    def __init__(self, folder: Path | None) -> None:
-        """Open the index in a folder, or make it; None keeps it in memory. Raises ValueError."""
+    def __init__(self, folder: Path | None, zone: tzinfo | None = None) -> None:
+        """Open the index in a folder, or make it; None keeps it in memory. Raises ValueError.
+
+        `zone` is that of the days under which fragments are found; None is the system's.
+        """
+        self._zone = zone
         self._schema = _schema()
         self._folder = folder
         self._sums: dict[str, str] = {}
@@ -90,7 +96,7 @@ class TextIndex:
             self._writer.delete_documents_by_term("seq", seq)
         for fragment, around in put:
             self._writer.delete_documents_by_term("seq", fragment.seq)
-            self._writer.add_document(_document(fragment, around))
+            self._writer.add_document(_document(fragment, around, self._zone))
         self._writer.delete_documents_by_term(_STAMP_FIELD, _STAMP)
         mark = tantivy.Document()
         mark.add_text(_STAMP_FIELD, _STAMP)
@@ -232,7 +238,7 @@ def _schema() -> tantivy.Schema:
     return builder.build()
 
 
-def _document(fragment: Fragment, around: Sequence[str]) -> tantivy.Document:
+def _document(fragment: Fragment, around: Sequence[str], zone: tzinfo | None) -> tantivy.Document:
     document = tantivy.Document()
     document.add_integer("seq", fragment.seq)
     document.add_integer("at", milliseconds(fragment.at))
@@ -241,8 +247,9 @@ def _document(fragment: Fragment, around: Sequence[str]) -> tantivy.Document:
         document.add_text(READER_FIELD, reader)
     for key in fragment.about:
         document.add_text("about", key)
+    at = local(fragment.at, zone)
     for language in LANGUAGES:
-        date = date_words(fragment.at, language)
+        date = date_words(at, language)
         slot = words_of_slot(fragment.slot) if fragment.slot else ""
         text = "\n".join([*[fragment.content] * _OWN, date, slot, *around])
         document.add_text(language, text)
