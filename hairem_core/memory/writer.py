@@ -25,6 +25,11 @@ from hairem_core.memory.torn import mend
 
 _LOGGER = logging.getLogger(__name__)
 _HEAD = RecordID("head", "current")
+_CLAIMS = 50
+_CLAIM_SECONDS = 0.05
+"""After which a claim on a store is looked at again: an engine may acknowledge two writes that are
+in each other's way, and keep the one that was under way.
+"""
 _TAKEN_OVER = "taken over by another process"
 _MOVED = "the store has moved on"
 
@@ -122,7 +127,19 @@ class Writer:
                 "secret": secrets.token_bytes(32),
             },
         )
-        await database.transact([taken])
+        for _ in range(_CLAIMS):
+            await database.transact([taken])
+            if database.folder is not None:
+                break  # nobody else can have it
+            await asyncio.sleep(_CLAIM_SECONDS)
+            if await database.query("SELECT VALUE writer FROM ONLY head:current") == token:
+                break
+        else:
+            raise MemoryUnavailable(
+                "another H-Core goes on writing to this memory",
+                where=database.where,
+                hint="Let only one H-Core use it, and stop that one.",
+            )
         await mend(database)
         row = await database.query("SELECT * FROM ONLY head:current")
         return cls(database, await read_head(database), token=token, store_id=row["store"])

@@ -47,11 +47,12 @@ async def merge(run: Run) -> None:
     """
     parts = [part for part in run.parts() if part.is_valid.any()]
     for done, part in enumerate(parts):
-        run.tell(done, len(parts))
+        run.tell(2 * done, 2 * len(parts))
         items = await _read(run, part)
         facts = [each for each in items if part.kind[each.place] == _FACT]
         for old, new in await _contradictions(run, part, facts):
             await run.batch(partial(_supersede, run, old, new))
+        run.tell(2 * done + 1, 2 * len(parts))
         pairs = await asyncio.to_thread(_pairs, part, items)
         for some in chunks(pairs, _BATCH):
             await run.batch(partial(_merge, run, some))

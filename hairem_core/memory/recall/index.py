@@ -203,17 +203,18 @@ class RecallIndex:
     async def start_anew(self) -> None:
         """Make the files anew from the store, so that nothing of what went is left in them."""
         await self.flush()
-        async with self._lock:
-            await asyncio.to_thread(self._text.close)
-            await asyncio.to_thread(self._start_anew)
-            self._places, self._pending = Places(), Pending()
-            self._surroundings.clear()
-            rev, self._rev, self._held = self._rev, 0, []
         try:
+            async with self._lock:
+                self._held = []
+                await asyncio.to_thread(self._text.close)
+                await asyncio.to_thread(self._start_anew)
+                self._places, self._pending = Places(), Pending()
+                self._surroundings.clear()
+                rev, self._rev = self._rev, 0
             await self._catch_up(rev)
         finally:
             held, self._held = self._held, None
-            for change, head in held:
+            for change, head in held or []:
                 self.observe(change, head)
 
     async def close(self) -> None:
