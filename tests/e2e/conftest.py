@@ -1,17 +1,20 @@
 """One house for all of these tests: Home Assistant takes seconds to start."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 
 import pytest
 import pytest_asyncio
 
 from tests.support.house import House
 from tests.support.scripted_model import ScriptedModel
+from tests.support.threads import in_thread
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def shared_model() -> AsyncGenerator[ScriptedModel]:
-    async with ScriptedModel() as model:
+@pytest.fixture(scope="session")
+def shared_model() -> Iterator[ScriptedModel]:
+    # H-Core asks in the background too, while tests run that have nothing to do with this loop: a
+    # model that did not answer then would be left alone for a while.
+    with in_thread(ScriptedModel()) as model:
         yield model
 
 
