@@ -8,7 +8,6 @@ an exact scan of the same vectors in NumPy, which finds by meaning alone and kee
 import argparse
 import asyncio
 import gc
-import json
 import shutil
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks._child import spawn, told_by
 from benchmarks._exact import Exact
 from benchmarks._house import (
     AGENTS,
@@ -33,7 +33,6 @@ from benchmarks._house import (
 )
 from benchmarks._memory_child import opened
 from benchmarks._report import machine, percentile, publish_report, ratio
-from hairem_core.cli.places import code_root
 from hairem_core.config.system import DreamConfig
 from hairem_core.errors import HairemError
 from hairem_core.memory.arrays import Ints
@@ -46,6 +45,7 @@ from hairem_core.memory.scope import Scope
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
 
+_CHILD = "benchmarks._memory_child"
 _LIMIT = 10
 _AT_ONCE = 64
 _ONE_BY_ONE = 200
@@ -259,13 +259,13 @@ def _overlap(house: _House, found: Sequence[str], ought: Sequence[int]) -> float
 
 async def _starts(house: _House, folder: Path) -> dict[str, float]:
     """Open the store in fresh processes: as it is, after a kill, and without its index."""
-    as_it_is = await _child("open", folder)
+    as_it_is = await told_by(_CHILD, "open", folder)
     written = await _killed(folder, house.size, min(_KILLED_AFTER, house.size))
-    after_kill = await _child("open", folder)
+    after_kill = await told_by(_CHILD, "open", folder)
     if after_kill["events"] < house.size + written:
         raise HairemError(f"{house.size + written - after_kill['events']} events were lost")
     shutil.rmtree(folder / "index")
-    without = await _child("open", folder)
+    without = await told_by(_CHILD, "open", folder)
     for each in (as_it_is, after_kill, without):
         if each["indexed"] != each["fragments"] or each["embedded"] != each["fragments"]:
             raise HairemError(f"the index is not what the store holds: {each}")
@@ -295,24 +295,9 @@ async def _dream(house: _House, folder: Path) -> dict[str, float]:
         await store.close()
 
 
-async def _child(*arguments: str | Path) -> dict[str, Any]:
-    process = await _spawn(*arguments)
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            out, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-    if process.returncode != 0:
-        raise HairemError(f"{' '.join(map(str, arguments))} ended with {process.returncode}")
-    told: dict[str, Any] = json.loads(out)
-    return told
-
-
 async def _killed(folder: Path, first: int, count: int) -> int:
     """Have a process write to the store, kill it (9) after `count` events; return how many were."""
-    process = await _spawn("write", folder, str(first))
+    process = await spawn(_CHILD, "write", folder, first)
     assert process.stdout is not None
     written = 0
     try:
@@ -325,17 +310,6 @@ async def _killed(folder: Path, first: int, count: int) -> int:
     if written < count:
         raise HairemError(f"the writing process ended by itself, after {written} events")
     return written
-
-
-async def _spawn(*arguments: str | Path) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "benchmarks._memory_child",
-        *map(str, arguments),
-        cwd=code_root(),
-        stdout=asyncio.subprocess.PIPE,
-    )
 
 
 def _on_disk(folder: Path, size: int) -> dict[str, float]:

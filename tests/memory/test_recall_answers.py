@@ -94,3 +94,33 @@ def test_what_a_question_asks_for(slot: str, question: str, asked: bool) -> None
 
 def test_a_slot_that_only_words_of_much_else_ask_for_is_never_asked_for() -> None:
     assert not is_asked_for("goes by", ["call", "name", "by"])
+
+
+@pytest.mark.parametrize(
+    ("content", "about", "question"),
+    [
+        ("Anna moved to Lyon", "Anna", "Where does Anna live?"),
+        ("I moved to Lyon", "user:anna", "Where do I live?"),
+        ("J'ai déménagé à Lyon", "user:anna", "Où habite Anna ?"),
+        ("Anna moved to Lyon", None, "Où est-ce que j'habite ?"),
+    ],
+)
+async def test_what_an_agent_kept_answers_too(
+    store: MemoryStore, content: str, about: str | None, question: str
+) -> None:
+    await _tell(store, "user:bruno0", OTHERS["en"])
+    await store.record(said("Hello there!", by="user:anna", conversation_id="anna"))
+    kept = await store.remember("renarde", content, about=about)
+    found = await store.recall("renarde", question, limit=5, asker="user:anna")
+    assert found[0].fragment_id == kept.fragment_id
+    assert found[0].why is not None
+    assert found[0].why.is_answer
+
+
+async def test_a_note_of_several_things_answers_none(store: MemoryStore) -> None:
+    await store.record(said("Hello there!", by="user:anna", conversation_id="anna"))
+    await store.remember("renarde", "Anna lives in Lyon. Anna works at Bosch.", about="Anna")
+    await store.remember("renarde", "Anna thinks about where to live.", about="Anna")
+    found = await store.recall("renarde", "Where does Anna live?", limit=5)
+    assert len(found) == 2
+    assert not any(each.why and each.why.is_answer for each in found)

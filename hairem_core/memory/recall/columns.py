@@ -5,7 +5,6 @@ until the index is made anew.
 """
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,9 +13,9 @@ import numpy as np
 
 from hairem_core.memory.arrays import Bools, Floats, Ints, Vectors
 from hairem_core.memory.fragment import KINDS, Fragment
+from hairem_core.memory.recall.telling import Telling, telling
 
 _FIRST_ROWS = 64
-_ROW_BITS = 40
 _TYPES: dict[str, Any] = {
     "seq": np.int64,
     "id": np.dtype((np.void, 16)),
@@ -75,9 +74,9 @@ class Columns:
     speaker: Ints
     """Index in `speakers`, or NOBODY."""
     whom: Ints
-    """Index in `people` of the person of whom a fact tells, or NOBODY."""
+    """Index in `people` of the person of whom a fact or note tells, or NOBODY."""
     slot: Ints
-    """Index in `slots` of what a fact tells of its subject, or NOBODY."""
+    """Index in `slots` of what it tells of its subject, or NOBODY."""
     asks: Bools
     """Whether it asks something."""
     replaces: Bools
@@ -123,6 +122,7 @@ class Columns:
         """Take a fragment in, at its row if it has one; return the row."""
         if row is None:
             row = self._append(fragment)
+        told = telling(fragment)
         values = {
             "seq": fragment.seq,
             "at": milliseconds(fragment.at),
@@ -135,8 +135,8 @@ class Columns:
             "shared": fragment.visibility == "shared",
             "kind": KINDS.index(fragment.kind),
             "speaker": self._speaker(fragment),
-            "whom": self._whom(fragment),
-            "slot": self._slot(fragment),
+            "whom": self._whom(fragment, told),
+            "slot": self._slot(told),
             "asks": "?" in fragment.content,
             "replaces": fragment.replaces_id is not None,
             "words": fingerprint(fragment),
@@ -277,21 +277,24 @@ class Columns:
         """Return the index of a person in `people`, or NOBODY."""
         return self._people.get(key, NOBODY)
 
-    def _whom(self, fragment: Fragment) -> int:
+    def _whom(self, fragment: Fragment, told: Telling) -> int:
+        subject = fragment.subject if fragment.kind == "fact" else None
+        if told is not None:
+            subject = told[0]
         # What belongs to somebody, such as their sister, has a key behind theirs.
-        key = (fragment.subject or "").partition("/")[0]
-        if fragment.kind != "fact" or not key.startswith(("user:", "name:")):
+        key = (subject or "").partition("/")[0]
+        if not key.startswith(("user:", "name:")):
             return NOBODY
         if key not in self._people:
             self._people[key] = len(self.people)
             self.people.append(key)
         return self._people[key]
 
-    def _slot(self, fragment: Fragment) -> int:
-        if fragment.kind != "fact" or not fragment.slot:
+    def _slot(self, told: Telling) -> int:
+        if told is None:
             return NOBODY
         # Of which one may have several, the slot names its value.
-        slot = fragment.slot.partition(":")[0]
+        slot = told[1].partition(":")[0]
         if slot not in self._slots:
             self._slots[slot] = len(self.slots)
             self.slots.append(slot)
@@ -341,47 +344,6 @@ class Columns:
     def _expose(self) -> None:
         for name in _TYPES:
             setattr(self, name, self._arrays[name][: self.size])
-
-
-@dataclass(frozen=True, eq=False)
-class Place:
-    """Where a fragment is: whose columns, and which row."""
-
-    columns: Columns
-    row: int
-
-
-class Places:
-    """Where each fragment is, by its number.
-
-    Kept as plain numbers: as objects, they would be looked through at each collection of garbage.
-    """
-
-    def __init__(self) -> None:
-        self._packed: dict[int, int] = {}
-        self._columns: list[Columns] = []
-
-    def __len__(self) -> int:
-        return len(self._packed)
-
-    def put(self, seq: int, columns: Columns, row: int) -> None:
-        """Note where a fragment is."""
-        if columns not in self._columns:
-            self._columns.append(columns)
-        self._packed[seq] = self._columns.index(columns) << _ROW_BITS | row
-
-    def get(self, seq: int) -> Place | None:
-        """Return where a fragment is."""
-        return self._unpack(self._packed.get(seq))
-
-    def pop(self, seq: int) -> Place | None:
-        """Return where a fragment was, and forget it."""
-        return self._unpack(self._packed.pop(seq, None))
-
-    def _unpack(self, packed: int | None) -> Place | None:
-        if packed is None:
-            return None
-        return Place(self._columns[packed >> _ROW_BITS], packed & (1 << _ROW_BITS) - 1)
 
 
 def milliseconds(moment: datetime) -> int:

@@ -21,7 +21,8 @@ from hairem_core.memory.errors import MemoryUnavailable
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.recall import snapshot
 from hairem_core.memory.recall.changes import Pending, pages
-from hairem_core.memory.recall.columns import FOREVER, Columns, Places
+from hairem_core.memory.recall.columns import FOREVER, Columns
+from hairem_core.memory.recall.places import Places
 from hairem_core.memory.recall.ranking import Hit, Part, Question, rank
 from hairem_core.memory.recall.surroundings import Surroundings
 from hairem_core.memory.recall.text import TextIndex, discard

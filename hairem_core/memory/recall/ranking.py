@@ -4,7 +4,7 @@
         * (1 + 0.2 if said by the one person asked about) * (0.6 if a fact of somebody else)
         * (1 - 0.15 if it asks something) * (1 + 0.1 if it follows on a question)
 
-A fact that tells of the one person asked about just what is asked for comes before all else.
+A fact or note that tells just what is asked for, of the one person asked about, comes first.
 
 `words` is BM25 of the fragment, its date, and what was said around it; `meaning` the cosine of the
 question with the fragment's vector plus 0.3 of its neighbours', had from the exact scan without a

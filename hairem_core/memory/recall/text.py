@@ -20,10 +20,11 @@ from hairem_core.memory.fragment import Fragment, Kind
 from hairem_core.memory.interpret.slots import words_of_slot
 from hairem_core.memory.language import LANGUAGES, analyzer, date_words
 from hairem_core.memory.recall.columns import milliseconds
+from hairem_core.memory.recall.telling import telling
 from hairem_core.memory.scope import READER_FIELD, Scope, readers
 from hairem_core.memory.zone import local
 
-FORMAT = "4"
+FORMAT = "5"
 """Of what is indexed, and how. An index of another format is made anew."""
 _HEAP = 15_000_000
 """Bytes of the writer's buffer: the least that tantivy takes."""
@@ -247,10 +248,10 @@ def _document(fragment: Fragment, around: Sequence[str], zone: tzinfo | None) ->
         document.add_text(READER_FIELD, reader)
     for key in fragment.about:
         document.add_text("about", key)
-    at = local(fragment.at, zone)
+    at, told = local(fragment.at, zone), telling(fragment)
     for language in LANGUAGES:
         date = date_words(at, language)
-        slot = words_of_slot(fragment.slot) if fragment.slot else ""
+        slot = words_of_slot(told[1]) if told is not None else ""
         text = "\n".join([*[fragment.content] * _OWN, date, slot, *around])
         document.add_text(language, text)
     return document
