@@ -125,12 +125,12 @@ class _Exporter:
                 yield lines
 
     async def _agents(self) -> AsyncGenerator[list[_Written]]:
-        async for rows in self._rows("agent"):
-            yield [
-                AgentLine(id=row["id"].id, name=row["name"])
-                for row in rows
-                if self._is_meant(row["id"].id)
-            ]
+        rows = await self._store.database.query("SELECT * FROM agent")
+        yield [
+            AgentLine(id=row["id"].id, name=row["name"])
+            for row in rows
+            if self._is_meant(row["id"].id)
+        ]
 
     async def _events(self) -> AsyncGenerator[list[_Written]]:
         until, is_before_written = self._head.number, True
@@ -259,24 +259,31 @@ class _Exporter:
     async def _dreams(self) -> AsyncGenerator[list[_Written]]:
         if self._scope is not None:
             return  # a digest tells of every agent
-        async for rows in self._rows("dream"):
-            yield [
-                DreamLine(
-                    id=row["id"].id,
-                    started_at=row["started_at"],
-                    finished_at=row.get("finished_at"),
-                    progress=row["progress"],
-                    digest=row.get("digest"),
-                )
-                for row in rows
-                if row["state"] == "done"
-            ]
+        ids = await self._store.database.query("SELECT VALUE id FROM dream")
+        for each in ids:
+            for row in await self._store.database.query("SELECT * FROM $id", {"id": each}):
+                if row is not None and row["state"] == "done":
+                    yield [
+                        DreamLine(
+                            id=row["id"].id,
+                            started_at=row["started_at"],
+                            finished_at=row.get("finished_at"),
+                            progress=row["progress"],
+                            digest=row.get("digest"),
+                        )
+                    ]
 
     async def _rows(self, table: str) -> AsyncGenerator[list[dict[str, Any]]]:
-        ids = await self._store.database.query(f"SELECT VALUE id FROM {table}")  # noqa: S608
-        for some in batched(ids, _PAGE, strict=False):
-            rows = await self._store.database.query("SELECT * FROM $ids", {"ids": list(some)})
-            yield [row for row in rows if row is not None]
+        """Yield the rows of a table whose ids are lists, in their order."""
+        rows = await self._store.database.query(f"SELECT * FROM {table} LIMIT {_PAGE}")  # noqa: S608
+        while rows:
+            yield rows
+            last = {f"part_{place}": part for place, part in enumerate(rows[-1]["id"].id)}
+            after = ", ".join(f"${name}" for name in last)
+            rows = await self._store.database.query(
+                f"SELECT * FROM {table}:[{after}]>.. LIMIT {_PAGE}",  # noqa: S608
+                last,
+            )
 
     def _is_meant(self, agent: UUID) -> bool:
         return self._scope is None or agent == self._scope.uuid

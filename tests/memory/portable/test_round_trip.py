@@ -11,11 +11,12 @@ from hairem_core.memory.chain import ChainCheck, event_hash
 from hairem_core.memory.errors import MemoryRefused
 from hairem_core.memory.forget.forgetter import Forgetter
 from hairem_core.memory.forget.selector import Selector
-from hairem_core.memory.fragment import Fragment
+from hairem_core.memory.fragment import Entity, Fragment, Relation
 from hairem_core.memory.portable.exporter import export
 from hairem_core.memory.portable.lines import EventLine
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.store import MemoryStore
+from hairem_core.memory.writer import Change, Head
 from tests.memory.messages import said
 from tests.memory.portable.copies import contents, exported, fill, imported
 
@@ -51,6 +52,38 @@ async def test_there_and_back(store: MemoryStore, other: MemoryStore, tmp_path: 
         assert isinstance(await back.events.verify(), ChainCheck)
     finally:
         await back.close()
+
+
+async def test_a_graph_of_many_pages(store: MemoryStore, other: MemoryStore) -> None:
+    agents = [other.names.identify(each) for each in ("renarde", "electra")]
+    at = other.clock()
+    odd = ["name:o'neill", 'thing:a "b"', "name:{'x'}", "name:élodie 🦊", "name:a\\b", "name:[1,2]"]
+    keys = odd + [f"name:{number}" for number in range(700)]
+
+    async def build(head: Head) -> Change:
+        return Change(
+            entities=[
+                Entity(agent=agent, key=key, name=key, last_at=at)
+                for agent in agents
+                for key in keys
+            ],
+            relations=[
+                Relation(agent=agent, kind="about", source=key, target=keys[0], last_at=at)
+                for agent in agents
+                for key in keys
+            ],
+        )
+
+    await other.writer.commit(build)
+    report = await imported(store, await exported(other))
+    assert report.tallies["entity"].added == report.tallies["relation"].added == 1_412
+    assert await contents(store) == await contents(other)
+    assert await exported_lines(store) == await exported_lines(other)
+
+
+async def exported_lines(store: MemoryStore) -> list[bytes]:
+    lines = (await exported(store)).splitlines()
+    return sorted(each for each in lines if each.startswith((b'{"line":"entity"', b'{"line":"rel')))
 
 
 async def test_a_second_import_changes_nothing(store: MemoryStore, other: MemoryStore) -> None:
