@@ -124,7 +124,7 @@ class Core:
             stack.push_async_callback(gateway.close)
             warm_up = asyncio.create_task(gateway.warm_up(), name="llm warm-up")
             stack.push_async_callback(_cancel, warm_up)
-        self._forkserver = Forkserver()
+        self._forkserver = Forkserver(time_zone=config.memory.dream.time_zone)
         await self._forkserver.start()
         stack.push_async_callback(self._forkserver.stop)
         self.bus = await self._open_bus()

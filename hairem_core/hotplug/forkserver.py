@@ -57,9 +57,17 @@ class Forkserver:
     with an environment of its own, and started again when it dies: its agents die with it.
     """
 
-    def __init__(self, module: str = "hairem_core.hotplug.agent_process") -> None:
-        """`module` is the one whose `run(socket)` each process is."""
+    def __init__(
+        self,
+        module: str = "hairem_core.hotplug.agent_process",
+        *,
+        time_zone: str | None = None,
+    ) -> None:
+        """`module` is the one whose `run(socket)` each process is; `time_zone` the name of the zone
+        that is theirs, None the system's.
+        """
         self._module = module
+        self._time_zone = time_zone
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._requests: dict[int, asyncio.Future[_Forked]] = {}
@@ -81,6 +89,8 @@ class Forkserver:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         environment = {key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ}
+        if self._time_zone is not None:
+            environment["TZ"] = self._time_zone
         with theirs:
             self._process = await asyncio.to_thread(
                 subprocess.Popen,

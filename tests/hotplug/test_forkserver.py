@@ -1,4 +1,5 @@
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
@@ -58,6 +59,29 @@ async def test_a_child_has_nothing_of_h_cores_environment_or_descriptors(
         _let_go(neighbour)
         _let_go(child)
         await forkserver.stop()
+
+
+async def test_children_live_in_the_time_zone_of_the_house(tmp_path: Path) -> None:
+    forkserver = Forkserver("tests.hotplug.sandbox.probe", time_zone="Pacific/Kiritimati")
+    await forkserver.start()
+    child = await forkserver.fork(allowed(tmp_path))
+    try:
+        assert await asyncio.to_thread(
+            _probe, child, "import time; result = time.strftime('%z')"
+        ) == {"result": "+1400"}
+    finally:
+        _let_go(child)
+        await forkserver.stop()
+
+
+def _probe(child: Child, code: str) -> object:
+    """Return what a process of the probe answers."""
+    child.socket.setblocking(True)
+    child.socket.settimeout(20)
+    with child.socket.makefile("rw", encoding="utf-8") as stream:
+        stream.write(f"{json.dumps(code)}\n")
+        stream.flush()
+        return json.loads(stream.readline())
 
 
 def _open_sockets(pid: int) -> int:
