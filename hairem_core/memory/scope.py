@@ -45,14 +45,19 @@ class Scope:
 
     def text_query(self, schema: tantivy.Schema) -> Query | None:
         """Return the same as a query of the text index; None where everything may be seen."""
-        if self.agent is None:
+        terms = [Query.term_query(schema, READER_FIELD, each, "basic") for each in self.readers()]
+        if not terms:
             return None
-        wanted = [self.agent.hex, _SHARED] if self.with_shared else [self.agent.hex]
-        terms = [Query.term_query(schema, READER_FIELD, each, "basic") for each in wanted]
         # Whose it is must hold, and must not count.
         return Query.const_score_query(
             Query.boolean_query([(Occur.Should, each) for each in terms]), 0.0
         )
+
+    def readers(self) -> list[str]:
+        """Return the terms of the text index of what may be seen; none where everything may be."""
+        if self.agent is None:
+            return []
+        return [self.agent.hex, _SHARED] if self.with_shared else [self.agent.hex]
 
 
 def readers(fragment: Fragment) -> list[str]:

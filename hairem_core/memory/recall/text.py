@@ -32,6 +32,10 @@ _TIE = 0.1
 """Share of the weaker language's score. A word found in both languages is still one word."""
 _OWN = 2
 """How often a fragment's own words count beside those around it."""
+_NARROW = 3
+"""Who sees less than one fragment in so many has the others left out word by word. Measured: of one
+in ten, that takes 0.6 of the time; of all, 1.5.
+"""
 _SUMS = "sums.json"
 _STAMP_FIELD, _STAMP = "stamp", "stamp"
 
@@ -119,14 +123,18 @@ class TextIndex:
         self, text: str, scope: Scope, filters: Filters, *, limit: int
     ) -> tuple[Ints, Floats]:
         """Return numbers and BM25 scores of the best `limit` fragments, best first."""
-        query = self._query(text)
+        searcher = self._index.searcher()
+        mine, limits = scope.text_query(self._schema), self._limits(filters)
+        # Whose it is: of the few who may see it, few hits of each word are left to be scored.
+        is_narrow = mine is not None and _NARROW * self._seen(scope, searcher) < searcher.num_docs
+        query = self._query(text, mine if is_narrow else None)
         if query is None:
             return np.zeros(0, np.int64), np.zeros(0)
-        limits = self._limits(scope, filters)
+        if mine is not None and not is_narrow:
+            limits.append(mine)
         if limits:
             musts = [(Occur.Must, Query.const_score_query(each, 0.0)) for each in limits]
             query = Query.boolean_query([*musts, (Occur.Must, query)])
-        searcher = self._index.searcher()
         hits = searcher.search(query, limit, count=False).hits
         seqs = searcher.fast_field_values("seq", [address for _, address in hits])
         scores = [score for score, _ in hits]
@@ -160,23 +168,30 @@ class TextIndex:
             fresh.replace(self._folder / _SUMS)
             self._sums = sums
 
-    def _query(self, text: str) -> Query | None:
-        """Return: any of the words, the better of the two languages counting."""
+    def _query(self, text: str, mine: Query | None) -> Query | None:
+        """Return: any of the words, the better of the two languages counting.
+
+        With `mine`, each word counts in those fragments alone.
+        """
         by_language = []
         for language, each in self._analyzers.items():
-            words = sorted(set(each.analyze(text)))
-            if words:
-                terms = [
-                    (Occur.Should, Query.term_query(self._schema, language, word, "freq"))
-                    for word in words
-                ]
+            terms = []
+            for word in sorted(set(each.analyze(text))):
+                term = Query.term_query(self._schema, language, word, "freq")
+                if mine is not None:
+                    term = Query.boolean_query([(Occur.Must, mine), (Occur.Must, term)])
+                terms.append((Occur.Should, term))
+            if terms:
                 by_language.append(Query.boolean_query(terms))
         return Query.disjunction_max_query(by_language, _TIE) if by_language else None
 
-    def _limits(self, scope: Scope, filters: Filters) -> list[Query]:
+    @staticmethod
+    def _seen(scope: Scope, searcher: tantivy.Searcher) -> int:
+        """Return how many fragments may be seen, at most."""
+        return sum(int(searcher.doc_freq(READER_FIELD, each)) for each in scope.readers())
+
+    def _limits(self, filters: Filters) -> list[Query]:
         limits: list[Query] = []
-        if (mine := scope.text_query(self._schema)) is not None:
-            limits.append(mine)
         if filters.kinds:
             limits.append(self._any("kind", filters.kinds))
         if filters.about:
