@@ -223,15 +223,17 @@ class Columns:
         return UUID(bytes=self.id[row].tobytes())
 
     def dump(self) -> dict[str, Any]:
-        """Return everything as arrays."""
-        # Copies: they are written to disk while others are added here.
+        """Return everything as arrays, to be written to disk while others are added here.
+
+        Copies, but for the vectors, of which there is far more: one that changes meanwhile is of a
+        later commit, and is read anew by whoever loads this.
+        """
         arrays: dict[str, Any] = {name: self._arrays[name][: self.size].copy() for name in _TYPES}
-        vectors = self._vectors[: self.size].astype(np.float16)
         names = np.asarray(list(self._last_of), dtype=np.str_)
         rows = np.asarray(list(self._last_of.values()), dtype=np.int64)
         speakers = np.asarray(self.speakers, dtype=np.str_).reshape(-1, 2)
         return arrays | {
-            "vectors": vectors,
+            "vectors": self._vectors[: self.size],
             "conversations": names,
             "last_of": rows,
             "speakers": speakers,
@@ -242,7 +244,7 @@ class Columns:
     @classmethod
     def load(cls, arrays: dict[str, Any]) -> Columns:
         """Return columns made of what `dump` returned. Raises KeyError, ValueError."""
-        vectors = arrays["vectors"].astype(np.float32)
+        vectors = arrays["vectors"]
         self = cls(vectors.shape[1])
         self.size = len(arrays["seq"])
         room = max(_FIRST_ROWS, self.size)

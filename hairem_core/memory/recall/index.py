@@ -37,7 +37,8 @@ _GATHER = 0.05
 _BATCH = 4_000
 """Fragments that go into one commit of the text index while it catches up: others wait for it."""
 _SAVE_AFTER = 20_000
-"""Changes after which the columns are written to disk again."""
+_SAVE_AFTER_SHARE = 10
+"""Changes after which the columns are written to disk again: so many, and one in so many of all."""
 
 
 class RecallIndex:
@@ -298,7 +299,7 @@ class RecallIndex:
         await asyncio.sleep(_GATHER)
         try:
             await self.flush()
-            if self._unsaved > _SAVE_AFTER:
+            if self._unsaved > max(_SAVE_AFTER, len(self._places) // _SAVE_AFTER_SHARE):
                 await self.save()
         except (HairemError, OSError) as err:
             # It is tried again with the next change, and by whoever searches.

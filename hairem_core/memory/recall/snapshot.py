@@ -1,10 +1,11 @@
 """The columns of the recall index in one file, replaced in one step."""
 
 import hashlib
-import io
 import json
 import os
+import zipfile
 from collections.abc import Mapping
+from io import BufferedRandom, BufferedReader
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,18 +21,21 @@ _DIGEST = 32
 
 def save(folder: Path, columns: Mapping[UUID, Mapping[str, Any]], stamp: str, model: str) -> None:
     """Write every agent's columns. `stamp` says up to which commit, `model` whose vectors."""
-    about = {"format": FORMAT, "stamp": stamp, "model": model}
-    arrays: dict[str, Any] = {"about": np.asarray(json.dumps(about))}
-    for agent, each in columns.items():
-        arrays |= {f"{agent.hex}/{name}": array for name, array in each.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    packed = io.BytesIO()
-    np.savez(packed, allow_pickle=False, **arrays)
-    content = packed.getbuffer()
     temporary = folder / f".{_NAME}.new"
-    with temporary.open("wb") as file:
-        file.write(_digest(content))
-        file.write(content)
+    with temporary.open("w+b") as file:
+        file.write(bytes(_DIGEST))
+        with zipfile.ZipFile(file, "w") as archive:
+            about = {"format": FORMAT, "stamp": stamp, "model": model}
+            _add(archive, "about", np.asarray(json.dumps(about)))
+            for agent, arrays in columns.items():
+                for name, array in arrays.items():
+                    # One after another: all vectors at once, once more, would fill the memory.
+                    halved = array.astype(np.float16) if name == "vectors" else array
+                    _add(archive, f"{agent.hex}/{name}", halved)
+        digest = _digest(file)
+        file.seek(0)
+        file.write(digest)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(folder / _NAME)
@@ -39,20 +43,29 @@ def save(folder: Path, columns: Mapping[UUID, Mapping[str, Any]], stamp: str, mo
 
 def load(folder: Path) -> tuple[dict[UUID, dict[str, Any]], str, str]:
     """Return columns by agent, stamp and model. Raises OSError, ValueError, KeyError."""
-    content = memoryview((folder / _NAME).read_bytes())
-    if content[:_DIGEST] != _digest(content[_DIGEST:]):
-        raise ValueError("it is damaged")
-    with np.load(io.BytesIO(content[_DIGEST:]), allow_pickle=False) as file:
-        about = json.loads(str(file["about"]))
-        if about["format"] != FORMAT:
-            raise ValueError("it is of another format")
-        columns: dict[UUID, dict[str, Any]] = {}
-        for key in file.files:
-            agent, slash, name = key.partition("/")
-            if slash:
-                columns.setdefault(UUID(hex=agent), {})[name] = file[key]
+    with (folder / _NAME).open("rb") as file:
+        digest = file.read(_DIGEST)
+        if digest != _digest(file):
+            raise ValueError("it is damaged")
+        file.seek(_DIGEST)
+        with np.load(file, allow_pickle=False) as archive:
+            about = json.loads(str(archive["about"]))
+            if about["format"] != FORMAT:
+                raise ValueError("it is of another format")
+            columns: dict[UUID, dict[str, Any]] = {}
+            for key in archive.files:
+                agent, slash, name = key.partition("/")
+                if slash:
+                    columns.setdefault(UUID(hex=agent), {})[name] = archive[key]
     return columns, about["stamp"], about["model"]
 
 
-def _digest(content: memoryview) -> bytes:
-    return hashlib.blake2b(content, digest_size=_DIGEST).digest()
+def _add(archive: zipfile.ZipFile, name: str, array: Any) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+
+
+def _digest(file: BufferedRandom | BufferedReader) -> bytes:
+    """Return the digest of what follows it."""
+    file.seek(_DIGEST)
+    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_DIGEST)).digest()
