@@ -62,7 +62,7 @@ def load(folder: Path) -> tuple[dict[UUID, dict[str, Any]], str, str]:
 
 def _add(archive: zipfile.ZipFile, name: str, array: Any) -> None:
     with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-        np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+        np.save(member, array, allow_pickle=False)
 
 
 def _digest(file: BufferedRandom | BufferedReader) -> bytes:
