@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from hairem_core.llm._house import fold
 from hairem_core.sdk.chat import ChatMessage
+from hairem_core.sdk.recollection import ANSWERS
 
 _LINE = re.compile(
-    r"- (?:(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d) )?(?:(?P<who>user|agent)(?: [^:\n]+)?: )?(?P<text>.+)"
+    r"- (?:(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d) )?(?:(?P<who>user|agent)(?: [^:\n]+)?: )?"
+    rf"(?P<text>.+?)(?P<answers> {re.escape(ANSWERS)})?$",
+    re.MULTILINE,
 )
 _ABOUT_MEMORY = re.compile(
     r"\bwhat (?:did|have|had) (?:i|we) (?:tell|told|say|said|ask|asked)\b|"
@@ -46,6 +49,8 @@ class Remembered:
     text: str
     at: str | None = None
     by_user: bool = True
+    is_answer: bool = False
+    """Whether memory says that it tells just what is asked."""
 
 
 def statements(messages: Sequence[ChatMessage]) -> list[Remembered]:
@@ -55,8 +60,10 @@ def statements(messages: Sequence[ChatMessage]) -> list[Remembered]:
         if message.role == "system" and message.name == "memory":
             for line in _LINE.finditer(message.content):
                 who = line["who"]
-                by_user = who != "agent"
-                found.append(Remembered(line["text"], line["at"], by_user=by_user))
+                by_user, is_answer = who != "agent", line["answers"] is not None
+                found.append(
+                    Remembered(line["text"], line["at"], by_user=by_user, is_answer=is_answer)
+                )
     said = [Remembered(each.content) for each in messages if each.role == "user"]
     found += said[:-1]
     # What it said itself, and what it was asked before, is not a source.
@@ -76,8 +83,11 @@ def is_question(text: str) -> bool:
 def find(question: str, known: Sequence[Remembered], *, limit: int = 3) -> list[Remembered]:
     """Return what answers a question, best first; the last ones said, if it asks for no subject.
 
-    A plain question wants half of its words found; one that asks for a memory is content with one.
+    What memory says tells it; else by words: a plain question wants half of its words found, one
+    that asks for a memory is content with one.
     """
+    if answers := [each for each in reversed(known) if each.is_answer]:
+        return answers[:limit]
     wanted = _stems(question)
     if not wanted:
         return list(reversed(known[-limit:])) if asks_memory(question) else []

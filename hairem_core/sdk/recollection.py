@@ -13,6 +13,10 @@ type MemoryKind = Literal["episode", "fact", "note", "synthesis"]
 """
 
 
+ANSWERS = "[tells what is asked]"
+"""What stands behind a line of a prompt that tells just what was asked for: see `Why.is_answer`."""
+
+
 class Why(BaseModel):
     """Why something was recalled: the parts of its score, each from 0 to 1."""
 

@@ -7,7 +7,7 @@ from hairem_core.sdk.chat import ChatMessage, ChatRequest, ToolCall, ToolResult,
 from hairem_core.sdk.context import AgentContext
 from hairem_core.sdk.errors import AgentError
 from hairem_core.sdk.message import Message, MessageType, Topic
-from hairem_core.sdk.recollection import Recollection
+from hairem_core.sdk.recollection import ANSWERS, Recollection
 from hairem_core.sdk.tools import Toolbox
 from hairem_core.sdk.utterance import Utterance
 
@@ -64,7 +64,7 @@ class Turn:
         mine = {self._message.header.msg_id}
         recent, found = await asyncio.gather(self._recent(), ctx.memory.recall(said, exclude=mine))
         known = {message.content for message in recent}
-        recalled = [each for each in found if each.content not in known]
+        recalled = [each for each in found if each.content not in known or _is_answer(each)]
         messages = [
             ChatMessage(role="system", name="persona", content=self._who_and_where()),
         ]
@@ -164,4 +164,9 @@ def _as_line(each: Recollection) -> str:
         name = (each.speaker_name or "").replace(":", " ")
     who = f"{kind} {name}".rstrip()
     said = f"{who}: " if who else ""
-    return f"- {local:%Y-%m-%d %H:%M} {said}{' '.join(each.content.split())}"
+    mark = f" {ANSWERS}" if _is_answer(each) else ""
+    return f"- {local:%Y-%m-%d %H:%M} {said}{' '.join(each.content.split())}{mark}"
+
+
+def _is_answer(each: Recollection) -> bool:
+    return each.why is not None and each.why.is_answer

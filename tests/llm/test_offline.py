@@ -8,6 +8,7 @@ import pytest
 from hairem_core.config.system import LlmConfig
 from hairem_core.llm.gateway import ModelGateway
 from hairem_core.sdk.chat import ChatMessage, ToolCall, ToolSpec
+from hairem_core.sdk.recollection import ANSWERS
 from tests.llm.conftest import ask, deltas, text_of
 
 WHERE = {
@@ -260,6 +261,28 @@ async def test_it_recalls_and_is_honest(
     answer = await deltas(gateway, ask(text, MEMORY, language=language))
     assert words in text_of(answer)
     assert len(answer) > 1
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "words"),
+    [
+        ("Où est-ce que j'habite ?", "fr", "« J'ai déménagé à Lille » (dit le 2026-11-04 10:00)"),
+        ("Where do I live?", "en", "“J'ai déménagé à Lille”"),
+    ],
+)
+async def test_what_memory_calls_an_answer_needs_no_word_of_the_question(
+    gateway: ModelGateway, text: str, language: str, words: str
+) -> None:
+    memory = MEMORY.model_copy(
+        update={
+            "content": "- 2026-10-01 10:00 user Bruno: J'habite où habite ma sœur\n"
+            f"- 2026-11-04 10:00 user Anna: J'ai déménagé à Lille {ANSWERS}\n{MEMORY.content}"
+        }
+    )
+    answer = text_of(await deltas(gateway, ask(text, memory, language=language)))
+    assert words in answer
+    assert "Bruno" not in answer
+    assert ANSWERS not in answer
 
 
 async def test_what_was_said_in_this_conversation_is_known_too(gateway: ModelGateway) -> None:

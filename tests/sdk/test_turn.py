@@ -9,7 +9,7 @@ import pytest
 from hairem_core.api.turns import Turn as ClientsTurn
 from hairem_core.hotplug import frames
 from hairem_core.sdk import Message, MessageType, Topic
-from hairem_core.sdk.recollection import Recollection
+from hairem_core.sdk.recollection import ANSWERS, Recollection, Why
 from hairem_core.sdk.turn import _as_line
 from tests.hotplug.agent_end import HEAD, Host, agent_end
 
@@ -143,3 +143,17 @@ def test_a_recalled_line_names_people_not_their_ids(
     line = _as_line(recollection)
     assert line == f"- {at.astimezone():%Y-%m-%d %H:%M} {expected.replace('  ', ' ')}"
     assert "5dbc97d4" not in line
+
+
+def test_a_recalled_line_says_that_it_is_the_answer() -> None:
+    recollection = Recollection(
+        fragment_id=uuid.uuid7(),
+        at=datetime(2026, 11, 21, 18, 2, tzinfo=UTC),
+        speaker="user:anna",
+        role="user",
+        content="I moved to Lyon",
+        why=Why(words=0, meaning=0, strength=1, is_answer=True),
+    )
+    assert _as_line(recollection).endswith(f" I moved to Lyon {ANSWERS}")
+    plain = recollection.model_copy(update={"why": Why(words=1, meaning=0, strength=1)})
+    assert _as_line(plain).endswith(" I moved to Lyon")
