@@ -94,10 +94,13 @@ class EmbeddingQueue:
             try:
                 while await self._embed_some():
                     pause = 1.0
-            except HairemError as err:
+            except Exception as err:  # whatever it is, what comes after it wants its vector too
                 if self.failure is None:
-                    _LOGGER.warning("Recall goes by words alone for what is new: %s", err)
-                self.failure = str(err)
+                    unforeseen = None if isinstance(err, HairemError) else err
+                    _LOGGER.warning(
+                        "Recall goes by words alone for what is new: %s", err, exc_info=unforeseen
+                    )
+                self.failure = str(err) or type(err).__name__
                 self._wanted.set()
                 await asyncio.sleep(pause)
                 pause = min(_LONGEST_PAUSE, 2 * pause)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -198,8 +198,13 @@ class MemoryService:
 
     async def close(self) -> None:
         """End, and close everything. What was recorded is on disk already."""
-        await self.dreamer.stop()
-        await self.interpreter.stop()
-        await self.cold.close()
-        await self.store.close()
-        await self.archive.close()
+        async with AsyncExitStack() as stack:
+            # The last comes first, and each whatever becomes of the others.
+            for close in (
+                self.archive.close,
+                self.store.close,
+                self.cold.close,
+                self.interpreter.stop,
+                self.dreamer.stop,
+            ):
+                stack.push_async_callback(close)

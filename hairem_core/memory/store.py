@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, Self
@@ -80,6 +81,7 @@ class MemoryStore:
         self.cold: ColdRecall | None = None
         """Where archived fragments are found; None where there is no archive."""
         self._engine = database.url.partition("://")[0]
+        self._open = AsyncExitStack()
         self._recent = RecentTurns()
         self._uses = UseCounter(self.fragments)
         self._embedding_failed = False
@@ -101,17 +103,19 @@ class MemoryStore:
         of an agent that is there, `zone` in which days are counted (None: the system's). Raises
         MemoryUnavailable: folder in use, not writable or damaged, or server away.
         """
-        database = await Database.open(url)
-        try:
+        async with AsyncExitStack() as stack:
+            database = await Database.open(url)
+            stack.push_async_callback(database.close)
             writer = await Writer.take_over(database)
             self = cls(database, writer, identify=identify, embedder=embedder, clock=clock)
-            await self._start(index_folder, zone)
-        except BaseException:
-            await database.close()
-            raise
+            await self._start(index_folder, zone, stack)
+            self._open = stack.pop_all()
         return self
 
-    async def _start(self, index_folder: Path | None, zone: tzinfo | None) -> None:
+    async def _start(
+        self, index_folder: Path | None, zone: tzinfo | None, stack: AsyncExitStack
+    ) -> None:
+        """Get ready. What `stack` gets is done in the opposite order when the store is closed."""
         await self.names.load(self.database)
         self.index = await RecallIndex.open(
             index_folder,
@@ -121,13 +125,17 @@ class MemoryStore:
             model=self.embedder.model,
             zone=zone,
         )
+        stack.push_async_callback(self.index.close)
         self.writer.observe(self.index.observe)
         self.writer.observe(self._committed)
+        stack.push_async_callback(self.writer.finish)
         await self._make_missing_episodes()
         await self._load_recent()
         self.embeddings = EmbeddingQueue(
             self.embedder, self.writer, self.fragments, self.index.without_vector
         )
+        stack.push_async_callback(self._uses.close)
+        stack.push_async_callback(self.embeddings.stop)
         if self.embedder.model is not None:
             self.embeddings.start()
 
@@ -325,8 +333,11 @@ class MemoryStore:
             "reconnects": self.database.reconnects,
             "recall": "lexical",
         }
-        if self.embedder.model is not None:
+        if not self.index.is_whole:
+            described["recall"] = "incomplete, being made anew"
+        elif self.embedder.model is not None:
             described["recall"] = "lexical, for now" if self._embedding_failed else "hybrid"
+        if self.embedder.model is not None:
             described["embedding_model"] = self.embedder.model
             if self.embeddings.failure is not None:
                 described["embedding_error"] = self.embeddings.failure
@@ -334,11 +345,7 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Close the store. What was recorded is on disk already."""
-        await self.embeddings.stop()
-        await self._uses.close()
-        await self.writer.finish()
-        await self.index.close()
-        await self.database.close()
+        await self._open.aclose()
 
     def _note_use(self, agent: UUID, found: list[Fragment], archived: set[UUID]) -> None:
         self._uses.note((each.id for each in found if each.id not in archived), self.clock())

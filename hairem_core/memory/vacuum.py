@@ -65,6 +65,8 @@ class _Vacuum:
         """Tables of which nobody can tell which records were."""
         self._tables: dict[str, dict[str, Any]] = {}
         self._rows = 0
+        self._missed: Exception | None = None
+        """Why something that was written meanwhile is not in the copy."""
         self._copy: Database
         self._is_open = False
 
@@ -104,22 +106,27 @@ class _Vacuum:
         await self._catch_up()
         for table in self._tables.keys() & {*_NUMBERED}:
             await self._define(self._tables[table]["events"])
-        told = [
-            await each.query("SELECT * FROM ONLY head:current")
-            for each in (self._source, self._copy)
-        ]
-        if told[0] != told[1]:
+        told = [await self._told(each) for each in (self._source, self._copy)]
+        if told[0] != told[1] or self._missed is not None:
             raise MemoryUnavailable(
                 "its copy is not the same",
                 where=str(self._source.folder),
                 hint="Nothing was changed. This is a defect of hAIrem: report it.",
-            )
+            ) from self._missed
         await self._close_copy()
 
         async def make(fresh: Path) -> None:
             await asyncio.to_thread(self._folder.rename, fresh)
 
         await self._source.replace(make)
+
+    async def _told(self, database: Database) -> list[Any]:
+        """Return where a store stands, and how many rows each table has."""
+        told: list[Any] = [await database.query("SELECT * FROM ONLY head:current")]
+        for table in self._tables:
+            rows = await database.query(f"SELECT count() FROM {table} GROUP ALL")  # noqa: S608
+            told.append((table, rows[0]["count"] if rows else 0))
+        return told
 
     async def _define_tables(self) -> None:
         about = await self._source.query("INFO FOR DB")
@@ -197,6 +204,14 @@ class _Vacuum:
                 await self._copy.transact([_insertion(table, found)])
 
     def _note(self, change: Change, head: Head) -> None:
+        """Note what was written. Raises what goes wrong, with which the copy is worth nothing."""
+        try:
+            self._note_change(change)
+        except Exception as err:
+            self._missed = err
+            raise
+
+    def _note_change(self, change: Change) -> None:
         self._note_records(row["id"] for row in change.events)
         changed = (*change.added, *change.changed, *change.removed)
         self._note_records(RecordID("fragment", each.id) for each in changed)

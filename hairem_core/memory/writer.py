@@ -166,8 +166,12 @@ class Writer:
         return await asyncio.shield(asyncio.ensure_future(self._commit(build)))
 
     async def exclusively[T](self, work: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of `work`, during which nobody commits."""
+        """Return the result of `work`, during which nobody commits. Raises what `work` raises,
+        TakenOver, MemoryUnavailable.
+        """
         async with self._lock:
+            # The head must be the store's: a write that seemed lost may have been carried out.
+            await self._settle()
             return await work()
 
     async def finish(self) -> None:

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,7 +14,9 @@ from surrealdb import RecordID
 
 from hairem_core.memory.chain import BODY, HEADER, Break, ChainCheck, erased_numbers, seal
 from hairem_core.memory.database import Statement
+from hairem_core.memory.errors import MemoryUnavailable
 from hairem_core.memory.store import MemoryStore
+from hairem_core.memory.writer import Head
 from hairem_core.sdk.message import Message, MessageType, Topic
 from tests.memory.messages import answered, said
 
@@ -277,3 +279,20 @@ def _first_difference(before: list[Row], after: list[Row]) -> int | None:
         if was != [row for row in after if row["number"] == number]:
             return number
     return None
+
+
+async def test_a_write_that_only_seemed_lost_is_no_alarm(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.record(said("one"))
+    write = store.writer._write
+
+    async def late(statements: Sequence[Statement], head: Head) -> None:
+        await write(statements, head)
+        raise MemoryUnavailable("no answer", where="the server", hint="Wait.")
+
+    with monkeypatch.context() as slow:
+        slow.setattr(store.writer, "_write", late)
+        with pytest.raises(MemoryUnavailable):
+            await store.record(said("two"))
+    assert isinstance(await store.events.verify(), ChainCheck)

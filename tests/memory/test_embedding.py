@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -80,6 +81,44 @@ async def test_vectors_of_another_model_or_length_are_not_mixed(folder_url: str)
     rows = await rows_store.database.query("SELECT model, vector FROM embedding")
     assert {(row["model"], len(row["vector"])) for row in rows} == {("two", 32)}
     await rows_store.close()
+
+
+async def test_vectors_outlast_a_start_without_the_model(folder_url: str, tmp_path: Path) -> None:
+    model, index = Model(), tmp_path / "recall"
+    store = await MemoryStore.open(folder_url, index_folder=index, embedder=model)
+    for number in range(20):
+        await store.record(said(f"the umbrella number {number}", conversation_id=f"c{number}"))
+    assert await embedded(store) == 20
+    await store.close()
+
+    store = await MemoryStore.open(folder_url, index_folder=index)
+    await store.record(said("the kettle"))
+    assert store.index.statistics()["embedded"] == 0
+    await store.close()
+
+    store = await MemoryStore.open(folder_url, index_folder=index, embedder=model)
+    assert await embedded(store) == 21
+    assert model.asked == 21
+    await store.close()
+
+
+async def test_whatever_goes_wrong_it_goes_on(folder_url: str) -> None:
+    class Odd(Model):
+        async def embed(self, texts: Sequence[str], *, timeout: float) -> list[bytes]:
+            found = await super().embed(texts, timeout=timeout)
+            if self.asked == 1:
+                raise OSError("a pipe broke")
+            return found if self.asked > 2 else [*found, b"one too many"]
+
+    model = Odd()
+    store = await MemoryStore.open(folder_url, embedder=model)
+    await store.record(said("the umbrella"))
+    assert await embedded(store) == 0
+    assert store.embeddings.failure == "a pipe broke"
+    async with asyncio.timeout(20):
+        while not store.index.statistics()["embedded"]:
+            await asyncio.sleep(0.05)
+    await store.close()
 
 
 async def test_a_vector_without_a_direction_is_asked_for_once(folder_url: str) -> None:

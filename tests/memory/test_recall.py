@@ -228,7 +228,7 @@ async def test_each_fragment_is_in_the_index_of_words_once(store: MemoryStore) -
     kept = await store.remember("renarde", "the lantern is violet")
     assert kept.fragment_id is not None
     await store.index.flush()
-    assert len(store.index._text) == 7
+    assert len(store.index._contents.text) == 7
     await store.drop("renarde", kept.fragment_id)
     await store.index.flush()
-    assert len(store.index._text) == 6
+    assert len(store.index._contents.text) == 6

@@ -111,7 +111,7 @@ async def test_what_is_committed_while_the_index_is_made_anew_counts(store: Memo
     contents = [each.content for each in await store.recall("renarde", "key drawer", limit=50)]
     held = {each.content for each in kept[10:]}
     assert {each for each in contents if each.startswith("the key")} == held
-    assert len(store.index._text) == store.index.statistics()["fragments"] == 40
+    assert len(store.index._contents.text) == store.index.statistics()["fragments"] == 40
 
 
 async def test_a_conversation_goes_on_where_its_last_words_were_let_go(store: MemoryStore) -> None:

@@ -30,11 +30,11 @@ _TYPES: dict[str, Any] = {
     "kind": np.int8,
     "previous": np.int32,
     "next": np.int32,
-    "speaker": np.int16,
+    "speaker": np.int32,
     "whom": np.int32,
     "slot": np.int32,
     "asks": np.bool_,
-    "replaces": np.bool_,
+    "indexed": np.int64,
     "words": np.int64,
     "event": np.int64,
     "near": np.float32,
@@ -79,8 +79,8 @@ class Columns:
     """Index in `slots` of what it tells of its subject, or NOBODY."""
     asks: Bools
     """Whether it asks something."""
-    replaces: Bools
-    """Whether it came in the place of another."""
+    indexed: Ints
+    """What the text index knows of it beside its words and when it was said, by `marked`."""
     words: Ints
     """The same for fragments of one speaker in the same words."""
     event: Ints
@@ -103,6 +103,7 @@ class Columns:
         """By row: conversation of which it is the last thing said."""
         self.speakers: list[tuple[str, str]] = []
         """Address and name of everyone who said something."""
+        self._speakers: dict[tuple[str, str], int] = {}
         self.people: list[str] = []
         """Keys of people of whom facts tell."""
         self._people: dict[str, int] = {}
@@ -138,7 +139,7 @@ class Columns:
             "whom": self._whom(fragment, told),
             "slot": self._slot(told),
             "asks": "?" in fragment.content,
-            "replaces": fragment.replaces_id is not None,
+            "indexed": marked(fragment, told),
             "words": fingerprint(fragment),
             "event": event_mark(fragment.derived_from[0]) if len(fragment.derived_from) == 1 else 0,
             "live": True,
@@ -152,8 +153,8 @@ class Columns:
         """Set the vector of a row: float16, little-endian, as many as there are dimensions."""
         values = np.frombuffer(vector, "<f2").astype(np.float32)
         if not self.dimensions:
+            self._vectors = np.zeros((len(self._vectors), len(values)), np.float32)
             self.dimensions = len(values)
-            self._vectors = np.zeros((len(self._vectors), self.dimensions), np.float32)
         length = float(np.linalg.norm(values))
         if len(values) != self.dimensions:
             return  # of another model; it is made anew
@@ -256,6 +257,7 @@ class Columns:
         for conversation, row in lasts:
             self._end(conversation, row)
         self.speakers = [(address, name) for address, name in arrays["speakers"].tolist()]
+        self._speakers = {who: code for code, who in enumerate(self.speakers)}
         self.people = arrays["people"].tolist()
         self._people = {key: code for code, key in enumerate(self.people)}
         self.slots = arrays["slots"].tolist()
@@ -271,9 +273,10 @@ class Columns:
         if name is None and fragment.speaker != _ANYBODY:
             name = fragment.speaker.partition(":")[2]
         who = (fragment.speaker, name or "")
-        if who not in self.speakers:
+        if who not in self._speakers:
+            self._speakers[who] = len(self.speakers)
             self.speakers.append(who)
-        return self.speakers.index(who)
+        return self._speakers[who]
 
     def person(self, key: str) -> int:
         """Return the index of a person in `people`, or NOBODY."""
@@ -358,8 +361,19 @@ def event_mark(msg_id: UUID) -> int:
     return int.from_bytes(msg_id.bytes[8:], "little", signed=True)
 
 
+def marked(fragment: Fragment, told: Telling) -> int:
+    """Return what changes with what a fragment is found by, other than its words and its time."""
+    parts = (fragment.visibility, fragment.replaces_id, fragment.about, told)
+    return _hash(repr(parts))
+
+
 def fingerprint(fragment: Fragment) -> int:
     """Return what fragments have in common that one speaker said in the same words."""
     words = " ".join(fragment.content.casefold().split())
-    digest = hashlib.blake2b(f"{fragment.speaker} {words}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little", signed=True)
+    return _hash(f"{fragment.speaker} {words}")
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(
+        hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True
+    )

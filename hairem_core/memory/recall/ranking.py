@@ -270,10 +270,12 @@ def _rows_mask(seqs: Ints, parts: Sequence[Part], size: int) -> Bools:
 def _meaning(part: Part, vector: Vectors, scope: Scope) -> Floats:
     """Return the cosine of the question with each row and its neighbours; shape (size,)."""
     columns, size = part.columns, part.size
-    if columns.dimensions != len(vector):
+    # Taken once: while this is worked out, the vectors of another model may come in their place.
+    vectors = columns.vectors[:size]
+    if vectors.shape[1] != len(vector):
         return np.zeros(size, np.float32)
     # `@` would wake the threads of BLAS: on a busy machine that costs ten times what it saves.
-    cosines: Floats = np.vecdot(columns.vectors[:size], vector)
+    cosines: Floats = np.vecdot(vectors, vector)
     if scope.agent not in (None, part.agent):
         return cosines  # what is shared must not be found by what is not, beside it
     padded = np.append(cosines, np.float32(0))  # row NOBODY, which is -1, is the last one

@@ -60,6 +60,16 @@ def load(folder: Path) -> tuple[dict[UUID, dict[str, Any]], str, str]:
     return columns, about["stamp"], about["model"]
 
 
+def remove(folder: Path) -> None:
+    """Delete what `save` wrote, if anything. Raises OSError."""
+    (folder / _NAME).unlink(missing_ok=True)
+
+
+def move(source: Path, target: Path) -> None:
+    """Have what `save` wrote to one folder in another. Raises OSError."""
+    (source / _NAME).replace(target / _NAME)
+
+
 def _add(archive: zipfile.ZipFile, name: str, array: Any) -> None:
     with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
         np.save(member, array, allow_pickle=False)

@@ -1,6 +1,6 @@
 """What is around a fragment: the words of its neighbours find it, and of what it replaced."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from uuid import UUID
 
 from surrealdb import RecordID
@@ -9,6 +9,7 @@ from hairem_core.memory.database import Database
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.recall.changes import Pending
 from hairem_core.memory.recall.columns import Columns
+from hairem_core.memory.recall.places import Places
 from hairem_core.memory.rows import fragment_of
 
 _REACH = 2
@@ -22,12 +23,10 @@ _RECENT = 2_000
 class Surroundings:
     """Knows the texts around fragments: the last ones by heart, others from the store."""
 
-    def __init__(
-        self, database: Database, place: Callable[[int], tuple[Columns, int] | None]
-    ) -> None:
-        """`place` tells which columns tell of a fragment, by its number, and in which row."""
+    def __init__(self, database: Database, places: Places) -> None:
+        """`places` tells in which columns, and in which row, each fragment is."""
         self._database = database
-        self._place = place
+        self._places = places
         self._recent: dict[UUID, str] = {}
 
     def note(self, fragment: Fragment) -> None:
@@ -39,10 +38,6 @@ class Surroundings:
     def forget(self, fragment_id: UUID) -> None:
         """Keep a text in mind no longer."""
         self._recent.pop(fragment_id, None)
-
-    def clear(self) -> None:
-        """Keep nothing in mind."""
-        self._recent.clear()
 
     @staticmethod
     def numbers(columns: Columns, row: int) -> set[int]:
@@ -109,14 +104,14 @@ class Surroundings:
         return found
 
     def _id(self, seq: int) -> UUID | None:
-        place = self._place(seq)
-        return place[0].uuid(place[1]) if place else None
+        place = self._places.get(seq)
+        return place.columns.uuid(place.row) if place else None
 
     def _ids(self, seq: int) -> list[UUID]:
-        place = self._place(seq)
+        place = self._places.get(seq)
         if place is None:
             return []
-        columns, row = place
+        columns, row = place.columns, place.row
         around = columns.around(row, _REACH)
         if columns.shared[row]:
             # Whoever may find it must not find it by what is not shared.

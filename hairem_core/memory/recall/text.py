@@ -5,6 +5,7 @@ Source of the ranking: Robertson & Zaragoza (2009), as tantivy implements it: k1
 
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from hairem_core.memory.recall.telling import telling
 from hairem_core.memory.scope import READER_FIELD, Scope, readers
 from hairem_core.memory.zone import local
 
+_LOGGER = logging.getLogger(__name__)
 FORMAT = "5"
 """Of what is indexed, and how. An index of another format is made anew."""
 _HEAP = 15_000_000
@@ -76,7 +78,7 @@ class TextIndex:
         self._analyzers = {language: analyzer(language) for language in LANGUAGES}
         for language, each in self._analyzers.items():
             self._index.register_tokenizer(language, each)
-        self._writer = self._index.writer(_HEAP, 1)
+        self._writer: tantivy.IndexWriter | None = self._index.writer(_HEAP, 1)
         self._index.reload()
 
     def stamp(self) -> str:
@@ -95,20 +97,30 @@ class TextIndex:
     ) -> None:
         """Take fragments in, in the place of those with the same number, and let others go.
 
-        With each come the texts around it, which find it too, if not as well as its own.
+        With each come the texts around it, which find it too, if not as well as its own. All of it
+        is there afterwards, or nothing. Raises OSError, ValueError, RuntimeError: then it may be
+        tried again.
         """
-        for seq in remove:
-            self._writer.delete_documents_by_term("seq", seq)
-        for fragment, around in put:
-            self._writer.delete_documents_by_term("seq", fragment.seq)
-            self._writer.add_document(_document(fragment, around, self._zone))
-        self._writer.delete_documents_by_term(_STAMP_FIELD, _STAMP)
-        mark = tantivy.Document()
-        mark.add_text(_STAMP_FIELD, _STAMP)
-        mark.add_text("value", stamp)
-        self._writer.add_document(mark)
-        self._writer.commit()
-        self._index.reload()
+        try:
+            writer = self._writer = self._writer or self._index.writer(_HEAP, 1)
+            for seq in remove:
+                writer.delete_documents_by_term("seq", seq)
+            for fragment, around in put:
+                writer.delete_documents_by_term("seq", fragment.seq)
+                writer.add_document(_document(fragment, around, self._zone))
+            writer.delete_documents_by_term(_STAMP_FIELD, _STAMP)
+            mark = tantivy.Document()
+            mark.add_text(_STAMP_FIELD, _STAMP)
+            mark.add_text("value", stamp)
+            writer.add_document(mark)
+            writer.commit()
+            self._index.reload()
+            if self.stamp() != stamp:
+                # After an error of the disk a writer takes documents, and keeps none.
+                raise ValueError("what was written is not there")
+        except BaseException:
+            self._writer = None  # it may be dead, and half of this is in it
+            raise
         self._note_sums()
 
     def __len__(self) -> int:
@@ -151,9 +163,15 @@ class TextIndex:
         return np.asarray(seqs, np.int64)
 
     def close(self) -> None:
-        """End what is under way."""
-        self._writer.wait_merging_threads()
-        self._note_sums()
+        """End what is under way. It can still be searched, and opens again with a `commit`."""
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        try:
+            writer.wait_merging_threads()
+            self._note_sums()
+        except (OSError, ValueError, RuntimeError) as err:
+            _LOGGER.warning("The text index was not closed as it should be: %s", err)
 
     def _note_sums(self) -> None:
         """Write down the checksums of the files: tantivy does not look at its own."""
