@@ -207,7 +207,11 @@ class Database:
         await make(fresh)
         async with self._gate.closed():
             await self._connection.close()
-            await asyncio.to_thread(exchange, folder, fresh, old)
+            try:
+                await asyncio.to_thread(exchange, folder, fresh, old)
+            except OSError:
+                self._connection = await _connect(self._url, self._where)
+                raise
             try:
                 self._connection = await _connect(self._url, self._where)
             except MemoryUnavailable:

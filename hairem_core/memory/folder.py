@@ -68,9 +68,15 @@ def size_of(folder: Path | None) -> int:
 
 
 def exchange(folder: Path, fresh: Path, old: Path) -> None:
-    """Put `fresh` in the place of `folder`, which becomes `old`."""
+    """Put `fresh` in the place of `folder`, which becomes `old`. Raises OSError; one of the two is
+    in its place then.
+    """
     folder.rename(old)
-    fresh.rename(folder)
+    try:
+        fresh.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
     descriptor = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

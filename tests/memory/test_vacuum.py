@@ -11,6 +11,7 @@ from surrealdb import RecordID
 
 from hairem_core.memory.chain import ChainCheck
 from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.errors import MemoryUnavailable
 from hairem_core.memory.folder import COPY, FRESH, OLD, beside
 from hairem_core.memory.fragment import Embedding, Entity, Relation
 from hairem_core.memory.scope import Scope
@@ -197,15 +198,36 @@ async def test_a_servers_files_are_its_own(server: SurrealDB3) -> None:
     await store.close()
 
 
+async def test_what_was_written_meanwhile_and_not_noted_is_not_lost(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(store)
+
+    def fail(self: object, change: Change) -> None:
+        raise KeyError("defect")
+
+    monkeypatch.setattr("hairem_core.memory.vacuum._Vacuum._note_change", fail)
+    vacuuming = asyncio.create_task(vacuum(store.database, store.writer))
+    while "_Vacuum" not in repr(store.writer._observers):
+        await asyncio.sleep(0)
+    await store.record(said("a word in between"))
+    with pytest.raises(MemoryUnavailable, match="its copy is not the same"):
+        await vacuuming
+    assert "a word in between" in await store.database.query("SELECT VALUE content FROM raw_event")
+    assert isinstance(await store.events.verify(), ChainCheck)
+
+
+@pytest.mark.parametrize("step", ["the copy is moved", "they change places"])
 async def test_when_the_copy_fails_nothing_is_changed(
-    store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     await fill(store)
     before = await everything(store.database)
     rename = os.rename
+    last = beside(tmp_path / "memory", FRESH)
 
     def failing(source: Any, target: Any) -> None:
-        if str(target).endswith(FRESH):
+        if str(target if step == "the copy is moved" else source) == str(last):
             raise OSError(28, "No space left on device")
         rename(source, target)
 
