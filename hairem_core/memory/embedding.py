@@ -164,8 +164,3 @@ def as_vector(packed: bytes) -> Floats:
     values = np.frombuffer(packed, "<f2").astype(np.float32)
     length = float(np.linalg.norm(values))
     return values / length if length else values
-
-
-def text_of(fragment: Fragment) -> str:
-    """Return what of a fragment is embedded."""
-    return fragment.content

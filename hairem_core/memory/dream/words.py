@@ -86,11 +86,6 @@ def in_words(digest: Digest, language: Language, zone: tzinfo | None = None) -> 
     return "\n".join(_lines(digest, language, zone))
 
 
-def step_name(step: Step, language: Language) -> str:
-    """Return what a step is called."""
-    return _STEPS[language][step]
-
-
 def _lines(digest: Digest, language: Language, zone: tzinfo | None) -> Iterator[str]:
     words = _WORDS[language]
     yield words["night"].format(at=local(digest.started_at, zone))

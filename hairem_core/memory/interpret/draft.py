@@ -17,7 +17,6 @@ from hairem_core.memory.fragments import MOST_FACTS, FragmentStore, fact_part, s
 from hairem_core.memory.interpret.extracted import ExtractedFact, Said
 from hairem_core.memory.interpret.supersede import (
     Decision,
-    Nearness,
     decide,
     slot_for,
 )
@@ -48,11 +47,8 @@ class Learned:
 class Draft(FragmentStore):
     """The fragments of a store as they will be after the commit that is being made."""
 
-    def __init__(
-        self, database: Database, writer: Writer, *, nearness: Nearness | None = None
-    ) -> None:
+    def __init__(self, database: Database, writer: Writer) -> None:
         super().__init__(database, writer)
-        self._nearness = nearness
         self._added: dict[UUID, Fragment] = {}
         self._changed: dict[UUID, Fragment] = {}
         self._known: dict[tuple[UUID, str], dict[UUID, Fragment]] = {}
@@ -96,9 +92,7 @@ class Draft(FragmentStore):
             chosen = found.get(learned.replaces)
             if chosen is not None and chosen not in known:
                 known = [*known, chosen]
-        decision = decide(
-            learned.fact, learned.said.at, known, chosen=chosen, nearness=self._nearness
-        )
+        decision = decide(learned.fact, learned.said.at, known, chosen=chosen)
         self.decisions[decision.what] = self.decisions.get(decision.what, 0) + 1
         await self._carry_out(decision, learned, new_id, known)
 

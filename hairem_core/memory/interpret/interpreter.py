@@ -18,7 +18,6 @@ from hairem_core.memory.interpret.budget import CallBudget
 from hairem_core.memory.interpret.draft import Draft, Learned
 from hairem_core.memory.interpret.learner import Identify, Learner
 from hairem_core.memory.interpret.model_extractor import LanguageModel
-from hairem_core.memory.interpret.supersede import Nearness
 from hairem_core.memory.writer import Change, Head, Writer
 from hairem_core.sdk.message import now
 
@@ -60,19 +59,17 @@ class Interpreter:
         quiet: float | None = None,
         calls_per_hour: int = CALLS_PER_HOUR,
         pause: float = 1.0,
-        nearness: Nearness | None = None,
         zone: tzinfo | None = None,
     ) -> None:
         """`quiet` is in seconds; None: 10 with a model, 0 without. `pause` is in seconds, before
-        the second attempt at a call of a model. `nearness` compares two contents, such as by their
-        embeddings. `zone` is that of the times a model is told; None is the system's.
+        the second attempt at a call of a model. `zone` is that of the times a model is told; None
+        is the system's.
         """
         self._database = database
         self._writer = writer
         self._events = events
         self._quiet = quiet
         self._pause = pause
-        self._nearness = nearness
         self._budget = CallBudget(calls_per_hour, clock)
         self._learner = Learner(
             database, fragments, identify, model, self._budget, pause=pause, zone=zone
@@ -282,7 +279,7 @@ class Interpreter:
         async def build(head: Head) -> Change:
             change = Change()
             if learned:
-                draft = Draft(self._database, self._writer, nearness=self._nearness)
+                draft = Draft(self._database, self._writer)
                 # What was forgotten meanwhile must not come back as a fact.
                 erased = await draft.erased({each.event for each in learned})
                 for each in learned:

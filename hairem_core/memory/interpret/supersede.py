@@ -4,7 +4,7 @@ Nothing is ever deleted: what is replaced is closed, what is told late is stored
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -16,10 +16,6 @@ from hairem_core.memory.interpret.slots import is_single, value_of
 from hairem_core.memory.interpret.text import plain, words
 from hairem_core.memory.language import words_of
 
-NEAR = 0.95
-"""Cosine from which on two contents can be one, if the same words count in both."""
-_OVERLAP = 0.5
-"""Share of words that two contents have in common, from which on nearness is looked at."""
 _FILLER_WORDS = """
     a an the now really just also still too currently actually very much please is are am s m re
     my i le la les l un une des du de maintenant desormais aussi vraiment toujours est sont suis en
@@ -30,9 +26,6 @@ _DENIES = re.compile(
     r"\b(?:not|no longer|never|no|n't|cannot|can't|don't|doesn't|isn't|aren't|won't|ne|n'|pas"
     r"|plus|jamais)\b|n't\b"
 )
-
-type Nearness = Callable[[str, str], float]
-"""Returns the cosine of two contents, from -1 to 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +47,11 @@ def decide(
     known: Sequence[Fragment],
     *,
     chosen: Fragment | None = None,
-    nearness: Nearness | None = None,
 ) -> Decision:
     """Return what becomes of a fact told at `at`, given all facts of its agent and subject.
 
     `known` holds those that ceased to hold too. `chosen` is the one that a model says it replaces;
-    where it no longer holds, the rule decides. `nearness` compares facts without a slot.
+    where it no longer holds, the rule decides. What says the same in other words, a dream merges.
     """
     valid = [each for each in known if each.is_valid]
     if fact.retracts:
@@ -73,7 +65,7 @@ def decide(
             default=None,
         )
     if old is None:
-        old = _alike(fact, valid, nearness)
+        old = _alike(fact, valid)
         if old is not None and _denies(fact.content) == _denies(old.content):
             return Decision(what="same", old=(old,))
     elif is_same(fact, old):
@@ -137,28 +129,19 @@ def _retraction(fact: ExtractedFact, at: datetime, valid: Sequence[Fragment]) ->
     return Decision(what="closes", old=tuple(found))
 
 
-def _alike(
-    fact: ExtractedFact, valid: Sequence[Fragment], nearness: Nearness | None
-) -> Fragment | None:
+def _alike(fact: ExtractedFact, valid: Sequence[Fragment]) -> Fragment | None:
     """Return the fact without a slot that says the same, or denies just that."""
     if fact.slot is not None:
         return None
-    own, own_words = _tokens(fact.content, denials=False), words_of(fact.content)
-    for each in valid:
-        if each.slot is not None:
-            continue
-        theirs = _tokens(each.content, denials=False)
-        if own == theirs:
-            return each
-        both = own_words | words_of(each.content)
-        shared = own_words & words_of(each.content)
-        if nearness is None or len(shared) < _OVERLAP * len(both):
-            continue
-        # Near in meaning, "the 12th" and "the 21st" are still two things.
-        same_figures = _figures(own) == _figures(theirs)
-        if same_figures and nearness(fact.content, each.content) >= NEAR:
-            return each
-    return None
+    own = _tokens(fact.content, denials=False)
+    return next(
+        (
+            each
+            for each in valid
+            if each.slot is None and _tokens(each.content, denials=False) == own
+        ),
+        None,
+    )
 
 
 def _held_until(
@@ -178,10 +161,6 @@ def _tokens(content: str, *, denials: bool = True) -> frozenset[str]:
     if not denials:
         found = {each for each in found if not _DENIES.search(each)} - {"longer", "do", "does"}
     return frozenset(found)
-
-
-def _figures(tokens: frozenset[str]) -> frozenset[str]:
-    return frozenset(each for each in tokens if any(letter.isdigit() for letter in each))
 
 
 def _denies(content: str) -> bool:
