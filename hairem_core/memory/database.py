@@ -46,6 +46,8 @@ _PATIENCE = 30.0
 """Seconds after which a server that says nothing counts as gone: the SDK would wait for ever."""
 _CLOSING_SECONDS = 10.0
 """How long a server gets to say goodbye."""
+_CACHE = 64 * 2**20
+"""Bytes of values that the embedded engine keeps in memory."""
 _RETRIES = 8
 """Attempts at a write that another one got in the way of."""
 _BYSTANDER = re.compile(r"due to a (?:failed|cancelled) transaction")
@@ -342,6 +344,8 @@ async def _connect(url: str, where: str) -> Any:
     # The embedded engine else leaves it to the system when data reaches the disk: a power cut would
     # cost what was acknowledged. It reads this when it opens a store.
     os.environ.setdefault("SURREAL_SYNC_DATA", "true")
+    # And it keeps what it read or wrote in memory, up to half of what the machine has.
+    os.environ.setdefault("SURREAL_SURREALKV_MAX_VALUE_CACHE_SIZE", str(_CACHE))
     try:
         connection: Any = surrealdb.AsyncSurreal(address)
         await connection.connect()
