@@ -46,7 +46,7 @@ _PATIENCE = 30.0
 """Seconds after which a server that says nothing counts as gone: the SDK would wait for ever."""
 _CLOSING_SECONDS = 10.0
 """How long a server gets to say goodbye."""
-_CACHE = 64 * 2**20
+_CACHE = 256 * 2**20
 """Bytes of values that the embedded engine keeps in memory."""
 _RETRIES = 8
 """Attempts at a write that another one got in the way of."""
