@@ -43,13 +43,15 @@ def extract(said: Said, *, antecedent: Antecedent | None = None) -> list[Extract
     as "no, it's green now" speak of it.
     """
     found: dict[tuple[str, str, bool], ExtractedFact] = {}
+    is_denied = False
     for clause in clauses_of(said.text):
         facts = _of_clause(clause, said)
         if not facts and (before := no_more(clause)) is not None:
             facts = [replace(each, retracts=True) for each in _of_clause(before, said)]
             # "…, it's green" is yet to come.
+            is_denied = is_denied or bool(facts)
             antecedent = next(filter(None, map(_held, facts)), antecedent)
-        if not facts and clause.is_correction and antecedent is not None:
+        if not facts and (clause.is_correction or is_denied) and antecedent is not None:
             facts = corrected(clause, antecedent)
         for fact in facts:
             # Who corrects himself in one breath means the last.

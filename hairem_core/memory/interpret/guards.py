@@ -181,14 +181,14 @@ _REWRITES = (
 )
 """Longer ways to say a thing, and the short one that the patterns know."""
 _NO_MORE = re.compile(
-    r"(?P<en>\b(?:is|are)(?:n't| not)\b(?=.*\bany ?(?:more|longer)\b)|\b(?:is|are) no longer\b"
-    r"|\bused to be\b)|(?P<fr>\b(?:n'est|ne sont) plus\b)"
+    r"(?P<en>\b(?:is|are)(?:n't| not| no longer)\b|\bused to be\b)"
+    r"|(?P<fr>\b(?:n'est|ne sont) (?:plus|pas)\b)"
 )
 _ANY_MORE = re.compile(r",? any ?(?:more|longer)\b")
 
 
 def no_more(clause: Clause) -> Clause | None:
-    """Return a clause that says that something holds no more, as if it held; None for others."""
+    """Return a clause that says that something does not hold, as if it did; None for others."""
     match = _NO_MORE.search(clause.plain)
     if match is None:
         return None

@@ -55,8 +55,7 @@ ENGLISH: tuple[Predicate, ...] = (
         r"(?: from .+?)?(?: to| into) (?P<v>.+?)(?: from .+)?",
         rf"{_HAVE}{_EN_ADVERB} (?:settled|settled down) in (?P<v>.+)",
         rf"{_BE}{_EN_ADVERB} based in (?P<v>.+)",
-        rf"(?:(?P<gone> no longer) lives?| (?:do|does)(?:n't| not) live){_HOME_EN} (?P<v>.+?)"
-        rf"(?P<gone2>{_MORE})?",
+        rf"(?P<gone> no longer lives?| (?:do|does)(?:n't| not) live){_HOME_EN} (?P<v>.+?){_MORE}?",
     ),
     *_make("born", rf"(?: was| were|'s){_EN_ADVERB} born(?: (?:in|on|at))? (?P<v>.+)"),
     *_make(
@@ -74,7 +73,7 @@ ENGLISH: tuple[Predicate, ...] = (
         rf"{_HAVE}{_EN_ADVERB} (?:started(?: working| work)? (?:at|for)|joined) (?P<v>(?!a |an "
         rf"|my ).+)",
         r"(?P<gone> no longer) works? (?:at|for|with) (?P<v>.+)",
-        rf" (?:do|does)(?:n't| not) work (?:at|for|with) (?P<v>.+?)(?P<gone2>{_MORE})",
+        rf"(?P<gone> (?:do|does)(?:n't| not)) work (?:at|for|with) (?P<v>.+?){_MORE}?",
     ),
     *_make(
         "job",
@@ -101,7 +100,7 @@ ENGLISH: tuple[Predicate, ...] = (
         r" (?:have|has|'ve got)(?: got)?(?: a| an)?(?: \w+)? allergy to (?P<v>.+)",
         r" (?:have|has) an? (?P<v>\w+) allergy",
         rf"{_BE}(?P<gone> no longer) allergic to (?P<v>.+)",
-        rf"(?:'m| am| are| is|'re|'s)(?: not|n't) allergic to (?P<v>.+?)(?P<gone2>{_MORE})",
+        rf"{_BE}(?P<gone> not|n't) allergic to (?P<v>.+?){_MORE}?",
     ),
     *_make(
         "diet",
@@ -209,8 +208,8 @@ FRENCH: tuple[Predicate, ...] = (
         rf"(?:a|en|au|aux|dans|sur|chez) (?P<v>.+)",
         r" (?:viens|vient|venons) d(?:e |')(?:emmenager|m'installer|s'installer|demenager|nous"
         r" installer) (?:a|en|au|aux|dans|sur|chez) (?P<v>.+)",
-        rf" n'habit(?:e|ons|ent)(?P<gone> plus)(?:{_FR_AT})? (?P<v>.+)",
-        rf" ne vi(?:s|t|vons|vent)(?P<gone> plus)(?:{_FR_AT})? (?P<v>.+)",
+        rf" n'habit(?:e|ons|ent)(?P<gone> plus| pas)(?:{_FR_AT})? (?P<v>.+)",
+        rf" ne vi(?:s|t|vons|vent)(?P<gone> plus| pas)(?:{_FR_AT})? (?P<v>.+)",
         r" (?:demenage|emmenage|demenageons)(?: a| en| au| aux) (?P<v>.+)",
     ),
     *_make("born", r" (?:suis|est) nee?(?: (?:le|en|a|au|aux))? (?P<v>.+)"),
@@ -225,7 +224,7 @@ FRENCH: tuple[Predicate, ...] = (
         rf"|avec|dans) (?P<v>.+)",
         r"(?:'ai| a) (?:trouve|commence|decroche)(?: un| mon)?(?: nouveau| nouvel)? (?:travail"
         r"|boulot|emploi|poste|job) (?:chez|a|au|pour) (?P<v>.+)",
-        r" ne (?:travaille|bosse)(?P<gone> plus) (?:chez|a|au|aux|pour) (?P<v>.+)",
+        r" ne (?:travaille|bosse)(?P<gone> plus| pas) (?:chez|a|au|aux|pour) (?P<v>.+)",
     ),
     *_make(
         "job",
@@ -240,16 +239,16 @@ FRENCH: tuple[Predicate, ...] = (
         "allergy",
         rf"{_FR_BE}{_FR_ADVERB} allergiques? (?P<v>(?:a|au|aux)\b.+)",
         r"(?:'ai| a) une allergie (?P<v>(?:a|au|aux)\b.+)",
-        r" ne (?:suis|est|sommes|sont)(?P<gone> plus) allergiques? (?P<v>(?:a|au|aux)\b.+)",
-        r" n'est(?P<gone> plus) allergique (?P<v>(?:a|au|aux)\b.+)",
+        r" ne (?:suis|est|sommes|sont)(?P<gone> plus| pas) allergiques? (?P<v>(?:a|au|aux)\b.+)",
+        r" n'est(?P<gone> plus| pas) allergique (?P<v>(?:a|au|aux)\b.+)",
     ),
     *_make(
         "diet",
         rf"(?:{_FR_BE}|(?: suis| est) devenue?){_FR_ADVERB} (?P<v>vegetarien(?:ne)?s?|vegan"
         rf"(?:e)?s?|vegetalien(?:ne)?|pescetarien(?:ne)?"
         r"|intolerante?s? au (?:gluten|lactose)|c(?:oe|œ)liaque)",
-        r" ne (?:suis|est)(?P<gone> plus) (?P<v>vegetarien(?:ne)?|vegane?|vegetalien(?:ne)?)",
-        r" n'est(?P<gone> plus) (?P<v>vegetarien(?:ne)?|vegane?|vegetalien(?:ne)?)",
+        r" ne (?:suis|est)(?P<gone> plus| pas) (?P<v>vegetarien(?:ne)?|vegane?|vegetalien(?:ne)?)",
+        r" n'est(?P<gone> plus| pas) (?P<v>vegetarien(?:ne)?|vegane?|vegetalien(?:ne)?)",
     ),
     *_make(
         "eats",

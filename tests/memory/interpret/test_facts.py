@@ -411,12 +411,35 @@ def test_there_are_enough_samples() -> None:
         ("Paul n'est plus mon copain", "fr", ("@", "partner", "paul")),
         ("I'm no longer a nurse", "en", ("@", "job", "nurse")),
         ("Je ne suis plus infirmière", "fr", ("@", "job", "infirmiere")),
+        ("I don't live in Nice", "en", ("@", "lives_in", "nice")),
+        ("Je n'habite pas à Nice", "fr", ("@", "lives_in", "nice")),
+        ("Zoé doesn't live in Nice", "en", ("name:zoe", "lives_in", "nice")),
+        ("I don't work at Bosch", "en", ("@", "works_at", "bosch")),
+        ("Je ne travaille pas chez Bosch", "fr", ("@", "works_at", "bosch")),
+        ("I am not allergic to nuts", "en", ("@", "allergy:nuts", "nuts")),
+        ("Je ne suis pas allergique aux noix", "fr", ("@", "allergy:noix", "noix")),
+        ("My favourite colour is not blue", "en", ("@", "favourite colour", "blue")),
+        ("The wifi password isn't rose", "en", ("thing:wifi", "password", "rose")),
+        ("Le mot de passe du wifi n'est pas rose", "fr", ("thing:wifi", "password", "rose")),
+        ("La clé n'est pas dans le tiroir", "fr", ("thing:key", "location", "dans le tiroir")),
     ],
 )
 def test_what_holds_no_more(text: str, language: str, expected: tuple[str, str, str]) -> None:
     (fact,) = facts(text, language)
     assert fact.retracts
     assert _found(text, language) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("My favourite colour isn't blue, it's green", "en"),
+        ("My favourite colour is not blue. It's green.", "en"),
+        ("Ma couleur préférée n'est pas le bleu, c'est le vert", "fr"),
+    ],
+)
+def test_what_it_is_instead(text: str, language: str) -> None:
+    assert _found(text, language) == [("@", "favourite colour", "green")]
 
 
 @pytest.mark.parametrize(
