@@ -20,7 +20,7 @@ from hairem_core.memory.events import EventLog
 from hairem_core.memory.fragment import Fragment, Kind
 from hairem_core.memory.fragments import FragmentStore
 from hairem_core.memory.interpret.entities import entity_key
-from hairem_core.memory.interpret.text import plain
+from hairem_core.memory.interpret.text import folded
 from hairem_core.memory.recall.index import RecallIndex
 from hairem_core.memory.recall.ranking import Hit, Question, impersonal
 from hairem_core.memory.recent import RecentTurns
@@ -362,8 +362,8 @@ class MemoryStore:
             return ()
         if ":" in about:
             return (about,)
-        wanted = plain(about).strip()
-        people = (who for who, name in self.index.speakers(scope) if plain(name) == wanted)
+        wanted = folded(about).strip()
+        people = (who for who, name in self.index.speakers(scope) if folded(name) == wanted)
         return (*people, entity_key(about), entity_key(about, "thing"))
 
     def _committed(self, change: Change, head: Head) -> None:

@@ -9,6 +9,7 @@ def said(
     content: str,
     *,
     by: str = "user:anna",
+    name: str | None = None,
     to: str = "agent:renarde",
     conversation_id: str | None = "c1",
     at: datetime | None = None,
@@ -20,7 +21,7 @@ def said(
         type=MessageType.RAW,
         topic=Topic.USER_UTTERANCE,
         content=content,
-        data={"language": "en", "nothing": None},
+        data={"language": "en", "nothing": None} | ({"speaker_name": name} if name else {}),
         metadata=Metadata(importance=0.5),
         conversation_id=conversation_id,
     )

@@ -1,11 +1,12 @@
 """What just answers a question comes first, whatever others say in the question's own words."""
 
+import unicodedata
 from collections.abc import Sequence
 
 import pytest
 
 from hairem_core.memory.interpret.interpreter import Interpreter
-from hairem_core.memory.interpret.slots import is_asked_for
+from hairem_core.memory.interpret.slots import is_asked_for, words_of_question
 from hairem_core.memory.store import MemoryStore
 from tests.memory.messages import said
 
@@ -37,8 +38,11 @@ async def _tell(store: MemoryStore, by: str, sayings: Sequence[str]) -> None:
         ("en", "What is my favourite colour?", "green"),
         ("en", "Où est-ce que j'habite ?", "Lyon"),
         ("fr", "Où est-ce que j'habite ?", "Lyon"),
+        ("fr", "Où est-ce que j\u2019habite ?", "Lyon"),
         ("fr", "Où habite Anna ?", "Lyon"),
+        ("fr", "ou habite anna", "Lyon"),
         ("fr", "Quelle est la couleur préférée d'Anna ?", "vert"),
+        ("fr", "Quelle est la couleur preferee d\u2019Anna ?", "vert"),
         ("fr", "Where do I live?", "Lyon"),
     ],
 )
@@ -86,10 +90,20 @@ async def test_what_is_not_asked_for_has_no_place_of_honour(
         ("birthday", "when is her birthday", True),
         ("birthday", "quand est son anniversaire", True),
         ("phone number", "what is the number of the house", False),
+        ("mother", "comment s'appelle ma mère", True),
+        ("favourite colour", "quelle est ma couleur preferee", True),
+        ("favourite colour", unicodedata.normalize("NFD", "ma couleur préférée"), True),
+        ("age", "quel age a Anna", True),
+        ("birthplace", "où est-elle nee", True),
+        ("birthplace", "où est-il né", True),
+        ("birthplace", "il ne mange pas", False),
+        ("location", "où l'a-t-elle rangé", True),
+        ("location", "what is the range of it", False),
+        ("grandmother", "qui a la même voiture", False),
     ],
 )
 def test_what_a_question_asks_for(slot: str, question: str, asked: bool) -> None:
-    assert is_asked_for(slot, question.split()) is asked
+    assert is_asked_for(slot, words_of_question(question)) is asked
 
 
 def test_a_slot_that_only_words_of_much_else_ask_for_is_never_asked_for() -> None:

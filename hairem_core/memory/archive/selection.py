@@ -1,7 +1,6 @@
 """Which archived fragments are meant, as SQL and as a check in Python."""
 
 import json
-import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ import sqlalchemy as sa
 
 from hairem_core.memory.archive.tables import FRAGMENT
 from hairem_core.memory.fragment import Fragment, Kind
+from hairem_core.memory.interpret.text import folded
 from hairem_core.memory.scope import Scope
 
 type Condition = sa.ColumnElement[bool]
@@ -34,7 +34,7 @@ class Selection:
     until: datetime | None = None
     """Said before then."""
     text: str | None = None
-    """What is written in it, in capitals or not, its accents composed or not."""
+    """What is written in it, in capitals or not, with accents or without."""
     origins: Collection[UUID] | None = None
     """It was made of one of these: events (`derived_from`) or fragments (`sources`)."""
     with_replaced: bool = True
@@ -86,11 +86,6 @@ def after(fragment: Fragment) -> Condition:
     """Return what comes after a fragment, by time and id."""
     at, key = FRAGMENT.c.at, FRAGMENT.c.id
     return sa.or_(at > fragment.at, sa.and_(at == fragment.at, key > fragment.id))
-
-
-def folded(text: str) -> str:
-    """Return a text as it is compared with others."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def about_of(row: Any) -> set[str | None]:

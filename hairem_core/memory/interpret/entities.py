@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from hairem_core.memory.interpret.text import plain
+from hairem_core.memory.interpret.text import folded, plain
 
 type EntityKind = Literal["person", "place", "thing"]
 
@@ -63,11 +63,11 @@ def entity_key(name: str, kind: EntityKind = "person", *, owner: str | None = No
     such as somebody's sister, is kept apart: `user:anna/sister`. Whoever speaks has the key
     `user:<id>`, which is no name's. Case, accents and articles do not count.
     """
-    folded = " ".join(plain(name).split()).strip(" .,;:!?\"'")
-    folded = _LEADING.sub("", folded)
+    bare = " ".join(folded(name).split()).strip(" .,;:!?\"'")
+    bare = _LEADING.sub("", bare)
     if owner is not None:
-        return f"{owner}/{folded}"
-    return f"{'thing' if kind == 'thing' else 'name'}:{folded}"
+        return f"{owner}/{bare}"
+    return f"{'thing' if kind == 'thing' else 'name'}:{bare}"
 
 
 def is_name(word: str) -> bool:

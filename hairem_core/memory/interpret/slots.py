@@ -5,11 +5,12 @@ things of which one may have several must never meet.
 """
 
 import re
-from collections.abc import Collection
+import unicodedata
+from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Literal
 
-from hairem_core.memory.interpret.text import plain
+from hairem_core.memory.interpret.text import folded, plain
 from hairem_core.memory.interpret.vocabulary import COLOURS, NOUNS
 
 type ValueKind = Literal["colour", "place", "time", "number", "name", "other"]
@@ -124,13 +125,20 @@ def words_of_slot(slot: str) -> str:
 def _asking_words(slot: str) -> tuple[frozenset[str], ...]:
     """Return groups of words, of each of which a question for a slot has one."""
     if known := _ASKED_BY.get(slot):
-        return (frozenset(known.split()) - _MANY_MEANINGS,)
+        return (_with_and_without_accents(known.split()) - _MANY_MEANINGS,)
     names = slot.replace("_", " ").split()
-    return tuple(frozenset({name, *_OTHER_WORDS.get(name, ())}) for name in names)
+    return tuple(_with_and_without_accents({name, *_OTHER_WORDS.get(name, ())}) for name in names)
+
+
+def words_of_question(text: str) -> frozenset[str]:
+    """Return the words of a question, with and without accents, for `is_asked_for`."""
+    written = unicodedata.normalize("NFC", text).casefold()
+    return _with_and_without_accents(_WORD.findall(written))
 
 
 def is_asked_for(slot: str, words: Collection[str]) -> bool:
-    """Return whether a question with these words, in small letters, asks for what a slot holds.
+    """Return whether a question with these words, of `words_of_question`, asks for what a slot
+    holds.
 
     It has to be said: of several favourites, "What is my favourite colour?" asks for one.
     """
@@ -138,6 +146,14 @@ def is_asked_for(slot: str, words: Collection[str]) -> bool:
     return bool(groups) and all(not group.isdisjoint(words) for group in groups)
 
 
+def _with_and_without_accents(words: Iterable[str]) -> frozenset[str]:
+    written = frozenset(words)
+    return written | {folded(each) for each in written - _ANOTHER_WITHOUT_ACCENTS}
+
+
+_WORD = re.compile(r"[^\W_]+")
+_ANOTHER_WITHOUT_ACCENTS = frozenset({"né", "rangé", "même"})
+"""Words that are others without their accents: `ne` is no birth, `mémé` a grandmother."""
 _ASKED_BY = {
     "lives_in": "live lives living home house address habite habites habitent maison adresse",
     "works_at": "work works working job company employer travaille travailles travail boulot "
@@ -158,7 +174,7 @@ _OF_MUCH_ELSE = (
     "home house maison come comes viens vient where où find trouve put mis kept name call called "
     "appeler old years ans school école eat mange manger food"
 )
-_MANY_MEANINGS = frozenset(_OF_MUCH_ELSE.split())
+_MANY_MEANINGS = _with_and_without_accents(_OF_MUCH_ELSE.split())
 """Words by which a slot is asked for, and much else as well."""
 _OTHER_WORDS: dict[str, set[str]] = {
     "favourite": {"favorite", "préféré", "préférée", "préférés", "préférées"},

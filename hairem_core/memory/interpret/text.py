@@ -32,6 +32,14 @@ def plain(text: str) -> str:
     return "".join(map(_plain_letter, text))
 
 
+def folded(text: str) -> str:
+    """Return a text in which neither case nor accents count, however they are encoded.
+
+    Of the same length as the text in Unicode's form NFC.
+    """
+    return plain(unicodedata.normalize("NFC", text))
+
+
 def sentences(text: str) -> list[str]:
     """Return the sentences of a text, each with the sign that ends it."""
     found = (each.group().strip() for each in _SENTENCE.finditer(text))

@@ -14,7 +14,8 @@ drowns what is asked for in what is new.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -25,7 +26,8 @@ from hairem_core.memory.arrays import Bools, Floats, Ints, Vectors
 from hairem_core.memory.decay import strengths
 from hairem_core.memory.fragment import KINDS, Kind
 from hairem_core.memory.interpret.entities import entity_key
-from hairem_core.memory.interpret.slots import is_asked_for
+from hairem_core.memory.interpret.slots import is_asked_for, words_of_question
+from hairem_core.memory.interpret.text import folded, plain
 from hairem_core.memory.recall.columns import (
     FOREVER,
     NEIGHBOUR,
@@ -51,13 +53,10 @@ _HITS = 1_000
 """Hits of the text index that are looked at."""
 _LEAST_COSINE = 0.15
 """Below this, two texts have nothing to do with each other."""
-_FIRST_PERSON = re.compile(
-    r"\b(?:i|i'm|i've|me|my|mine|je|j'|m'|me|moi|mon|ma|mes)\b|\bj'|\bm'", re.IGNORECASE
-)
-_WORD = re.compile(r"[^\W_]+")
+# Both are looked for in folded text, where each apostrophe is the straight one.
+_FIRST_PERSON = re.compile(r"\b(?:i|me|my|mine|je|moi|mon|ma|mes)\b|\b[jm]'")
 _FRENCH = re.compile(
-    r"\b(?:qu[ei]|quel\w*|où|est|le|la|les|des|du|de|a-t-(?:il|elle)|dans)\b|\b[dlnsqj]['\u2019]",
-    re.IGNORECASE,
+    r"\b(?:qu[ei]|quel\w*|ou|est|le|la|les|des|du|de|a-t-(?:il|elle)|dans)\b|\b[dlnsqj]'"
 )
 
 
@@ -110,12 +109,12 @@ def people_asked_about(
     text: str, speakers: Sequence[tuple[str, str]], asker: str | None
 ) -> set[str]:
     """Return the addresses of those whom a question names, or else of whoever asks for theirs."""
-    named = {
-        address
-        for address, name in speakers
-        if name and re.search(rf"\b{re.escape(name)}\b", text, re.IGNORECASE)
-    }
-    if not named and asker is not None and _FIRST_PERSON.search(text):
+    asked = folded(text)
+    named: set[str] = set()
+    if names := _names([name for _, name in speakers]):
+        called = {_spaced(each["name"]) for each in names.finditer(asked)}
+        named = {address for address, name in speakers if _spaced(folded(name)) in called}
+    if not named and asker is not None and _FIRST_PERSON.search(asked):
         return {asker}
     return named
 
@@ -126,12 +125,36 @@ def impersonal(text: str, names: Sequence[str]) -> str:
     What was said has "I" and "my" where the question has a name; beside the name, what is asked for
     hardly counts for an embedding. As words, "I" and "my" count for nothing.
     """
-    subject, owner = ("moi", "mon") if _FRENCH.search(text) else ("I", "my")
-    for name in sorted(set(filter(None, names)), key=len, reverse=True):
-        escaped = re.escape(name)
-        text = re.sub(rf"\b{escaped}['\u2019]s?(?!\w)", owner, text, flags=re.IGNORECASE)
-        text = re.sub(rf"\b{escaped}\b", subject, text, flags=re.IGNORECASE)
-    return text
+    text = unicodedata.normalize("NFC", text)
+    asked = plain(text)
+    subject, owner = ("moi", "mon") if _FRENCH.search(asked) else ("I", "my")
+    if (pattern := _names(names)) is None:
+        return text
+    parts, start = [], 0
+    for each in pattern.finditer(asked):
+        # A place in what is plain is the same place in the text.
+        parts += [text[start : each.start()], owner if each["possessive"] else subject]
+        start = each.end()
+    return "".join([*parts, text[start:]])
+
+
+def _names(names: Iterable[str]) -> re.Pattern[str] | None:
+    """Return what finds any of some names in folded text, as whole words; None without names.
+
+    Of two that begin alike it finds the longer one: Anna Maria is not Anna.
+    """
+    bare = {_spaced(folded(each)) for each in names if re.search(r"\w", each)}
+    if not bare:
+        return None
+    written = [
+        r"\s+".join(map(re.escape, each.split()))
+        for each in sorted(bare, key=lambda name: (-len(name), name))
+    ]
+    return re.compile(rf"(?<!\w)(?P<name>{'|'.join(written)})(?P<possessive>'s?(?!\w))?(?!\w)")
+
+
+def _spaced(name: str) -> str:
+    return " ".join(name.split())
 
 
 def rank(
@@ -315,7 +338,7 @@ def _answers(part: Part, question: Question) -> Bools:
     people = people_asked_about(question.text, columns.speakers, question.asker)
     if len(people) != 1:
         return nothing
-    words = frozenset(_WORD.findall(question.text.casefold()))
+    words = words_of_question(question.text)
     asked = [code for code, slot in enumerate(columns.slots) if is_asked_for(slot, words)]
     if not asked:
         return nothing
