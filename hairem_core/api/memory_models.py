@@ -39,7 +39,9 @@ class SearchQuery(_Model):
     about: str | None = Field(default=None, min_length=1, max_length=256)
     """Name or key of someone or something that must be named."""
     since: AwareDatetime | None = None
+    """Said then or later."""
     until: AwareDatetime | None = None
+    """Said then or before."""
     as_of: AwareDatetime | None = None
     """What was held then, and not what holds now."""
     archived: bool = False

@@ -183,7 +183,8 @@ class MemoryStore:
         """Return what fits `query` of what an agent holds, best first, each with why it came.
 
         What holds now, or with `as_of` what was held then. `exclude` leaves out what comes from
-        these events, by their `msg_id`s. With `shared`, also what other agents share. `asker` is
+        these events, by their `msg_id`s; `since` and `until` limit it to what was said between
+        these moments, both included. With `shared`, also what other agents share. `asker` is
         the address of the person whose question it is: "my keys" are theirs. `is_use` says that
         what is found goes into an answer, which makes it fade more slowly. Raises
         MemoryUnavailable.

@@ -73,9 +73,10 @@ class MemoryAccess(Protocol):
         """Return what fits `query` of what this agent holds to be so, best first, and why it came.
 
         `exclude` leaves out what comes from these messages, by their `msg_id`s; `kinds`, `about`
-        (whom or what it is about), `since` and `until` limit it. `as_of` asks what was held at that
-        time; `include_archived` looks in the cold archive too, which takes longer. With `shared`
-        also what others of the crew share: permission `memory.shared`. Raises PermissionDenied.
+        (whom or what it is about), `since` and `until` (both included) limit it. `as_of` asks what
+        was held at that time; `include_archived` looks in the cold archive too, which takes longer.
+        With `shared` also what others of the crew share: permission `memory.shared`. Raises
+        PermissionDenied.
         """
         ...
 

@@ -32,7 +32,7 @@ class Selection:
     since: datetime | None = None
     """Said then or later."""
     until: datetime | None = None
-    """Said before then."""
+    """Said then or before."""
     text: str | None = None
     """What is written in it, in capitals or not, with accents or without."""
     origins: Collection[UUID] | None = None
@@ -59,7 +59,7 @@ class Selection:
         if self.since is not None:
             conditions.append(columns.at >= self.since)
         if self.until is not None:
-            conditions.append(columns.at < self.until)
+            conditions.append(columns.at <= self.until)
         if not self.with_replaced:
             conditions.append(columns.valid_to.is_(None))
         return sa.and_(*conditions)

@@ -76,7 +76,9 @@ class Question:
     about: tuple[str, ...] = ()
     """Keys of entities, of which one at least must be named; empty: whatever."""
     since: datetime | None = None
+    """Said then or later."""
     until: datetime | None = None
+    """Said then or before."""
     as_of: datetime | None = None
     """What was held at this time; None: what holds."""
 

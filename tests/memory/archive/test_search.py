@@ -118,7 +118,9 @@ async def test_filters(archive: ColdArchive) -> None:
         assert set(await _found(archive, "tea", with_replaced=False, **also)) == {0, 1}
         since = BEGIN + timedelta(minutes=1)
         assert set(await _found(archive, "tea", since=since, **also)) == {1, 2}
-        assert await _found(archive, "tea", until=since, **also) == [0]
+        assert set(await _found(archive, "tea", until=since, **also)) == {0, 1}
+        just_before = since - timedelta(microseconds=1)
+        assert await _found(archive, "tea", until=just_before, **also) == [0]
 
 
 async def test_a_question_may_be_a_whole_book(archive: ColdArchive) -> None:
