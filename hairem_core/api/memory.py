@@ -42,9 +42,10 @@ from hairem_core.memory.archive.store import Anchor
 from hairem_core.memory.chain import Break
 from hairem_core.memory.cold import merged
 from hairem_core.memory.decay import half_life, strength
-from hairem_core.memory.errors import MemoryRefused, UnknownFragment
+from hairem_core.memory.errors import MemoryRefused
 from hairem_core.memory.fragment import KINDS, Fragment
 from hairem_core.memory.graph import read_graph
+from hairem_core.memory.history import History, Located
 from hairem_core.memory.portable.exporter import export
 from hairem_core.memory.portable.importer import import_
 from hairem_core.memory.recall.columns import FOREVER
@@ -54,8 +55,6 @@ from hairem_core.memory.service import MemoryService
 _LOGGER = logging.getLogger(__name__)
 
 type IsKnown = Callable[[Request], bool]
-type Item = tuple[Fragment, bool]
-"""A fragment, and whether it is archived."""
 
 OWNER = Scope(agent=None, with_shared=True)
 _SHOWN = [each.name for each in fields(Fragment) if each.name not in ("agent", "seq", "rev")]
@@ -174,7 +173,7 @@ class MemoryViews:
         )
         found = await self._store.search(scope, question)
         archived: set[UUID] = set()
-        if query.archived:
+        if query.archived or query.as_of is not None:
             cold = await self._store.search_archive(scope, question)
             archived = {each.id for _, each in cold} - {each.id for _, each in found}
             found = merged(query.q, found, cold, query.limit)
@@ -191,21 +190,16 @@ class MemoryViews:
         )
 
     async def fragment(self, fragment_id: UUID) -> FragmentShown:
-        """Return one fragment, archived or not. Raises UnknownFragment, MemoryUnavailable."""
-        fragment, is_archived = await self._get(fragment_id)
-        return self._shown(fragment, is_archived)
+        """Return one fragment, archived or not.
+
+        Raises UnknownFragment, MemoryUnavailable, ArchiveUnavailable.
+        """
+        return self._shown(await self._history().get(fragment_id))
 
     async def history(self, fragment_id: UUID) -> HistoryAnswer:
-        """Return what a fragment replaced and what replaced it, the oldest first.
-
-        Raises UnknownFragment, MemoryUnavailable.
-        """
-        middle = await self._get(fragment_id)
-        seen = {fragment_id}
-        before = await self._walk(middle, lambda each: each.replaces_id, seen)
-        after = await self._walk(middle, lambda each: each.replaced_by, seen)
-        chain = [*reversed(before), middle, *after]
-        return HistoryAnswer(fragments=[self._shown(*each) for each in chain])
+        """Return what a fragment replaced and what replaced it, as `History.chain` does."""
+        chain = await self._history().chain(fragment_id)
+        return HistoryAnswer(fragments=[self._shown(each) for each in chain])
 
     async def graph(self, query: GraphQuery) -> GraphAnswer:
         """Return entities and relations. Raises UnknownAgent, MemoryUnavailable."""
@@ -305,35 +299,11 @@ class MemoryViews:
             )
         return Scope(agent=agent)
 
-    async def _get(self, fragment_id: UUID) -> Item:
-        if (found := await self._find(fragment_id)) is None:
-            raise UnknownFragment(
-                f"there is no fragment {fragment_id}", hint="It may have been forgotten."
-            )
-        return found
+    def _history(self) -> History:
+        return History(self._store.fragments, self._service.archive, OWNER)
 
-    async def _find(self, fragment_id: UUID) -> Item | None:
-        if fragment := (await self._store.fragments.fetch([fragment_id], OWNER)).get(fragment_id):
-            return fragment, False
-        archived = (await self._service.archive.fetch([fragment_id], OWNER)).get(fragment_id)
-        return None if archived is None else (archived[0], True)
-
-    async def _walk(
-        self, start: Item, link: Callable[[Fragment], UUID | None], seen: set[UUID]
-    ) -> list[Item]:
-        """Return what is behind `start` on one side, in the order of the links."""
-        found: list[Item] = []
-        each = start
-        while (wanted := link(each[0])) is not None and wanted not in seen:
-            seen.add(wanted)
-            if (linked := await self._find(wanted)) is None:
-                break
-            found.append(linked)
-            each = linked
-        return found
-
-    def _shown(self, fragment: Fragment, is_archived: bool) -> FragmentShown:
-        return FragmentShown(**self._values(fragment), archived=is_archived)
+    def _shown(self, each: Located) -> FragmentShown:
+        return FragmentShown(**self._values(each.fragment), archived=each.is_archived)
 
     def _values(self, fragment: Fragment) -> dict[str, Any]:
         values = {name: getattr(fragment, name) for name in _SHOWN}

@@ -43,7 +43,7 @@ class SearchQuery(_Model):
     until: AwareDatetime | None = None
     """Said then or before."""
     as_of: AwareDatetime | None = None
-    """What was held then, and not what holds now."""
+    """What was held then, archived or not, and not what holds now."""
     archived: bool = False
     """Also what has faded into the archive."""
 

@@ -1,4 +1,7 @@
-"""Recall from the cold archive: merged with what is warm, and warm again once it was of use."""
+"""What agents do with what is archived: recall, replace and drop it.
+
+What is recalled is merged with what is warm, and is warm again itself once it was of use.
+"""
 
 import asyncio
 import logging
@@ -12,6 +15,7 @@ from hairem_core.memory import decay
 from hairem_core.memory.archive.mover import ArchiveMover
 from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.fragment import Fragment
+from hairem_core.memory.fragments import FragmentStore
 from hairem_core.memory.language import words_of
 from hairem_core.memory.recall.ranking import MEANING, Hit, Question, after_fading
 from hairem_core.memory.scope import Scope
@@ -21,10 +25,10 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class ColdRecall:
-    """Finds in the archive what a question asks for."""
+    """Finds in the archive what a question asks for, and takes from it what is wanted."""
 
     def __init__(self, archive: ColdArchive, mover: ArchiveMover) -> None:
-        self._archive = archive
+        self.archive = archive
         self._mover = mover
         self._restoring: set[asyncio.Task[None]] = set()
 
@@ -35,7 +39,7 @@ class ColdRecall:
 
         `model` is that of the question's vector. Raises ArchiveUnavailable.
         """
-        found = await self._archive.search(
+        found = await self.archive.search(
             question.text,
             scope,
             limit=question.limit,
@@ -45,13 +49,12 @@ class ColdRecall:
             about=question.about or None,
             since=question.since,
             until=question.until,
-            with_replaced=question.as_of is not None,
+            with_replaced=False,
+            as_of=question.as_of,
         )
         hits = []
         for each in found:
             fragment, meaning = each.fragment, max(0.0, each.cosine or 0.0)
-            if question.as_of is not None and not fragment.held_at(question.as_of):
-                continue
             half_life = decay.half_life(fragment.importance, fragment.uses)
             left = 1.0
             if not fragment.pinned:
@@ -68,6 +71,32 @@ class ColdRecall:
             task = asyncio.create_task(self._restore(ids), name="memory restore")
             self._restoring.add(task)
             task.add_done_callback(self._restoring.discard)
+
+    async def make_way(self, new: Fragment, replaced: UUID) -> None:
+        """Move the archived fragment back, if it is there, that `new` is to replace.
+
+        Raises MemoryRefused if it must not, ArchiveUnavailable, MemoryUnavailable.
+        """
+        archived = await self.archive.fetch([replaced], Scope(agent=new.agent))
+        if replaced in archived:
+            FragmentStore.check_superseding(new, archived[replaced][0])
+            await self._mover.restore([replaced])
+
+    async def drop(self, fragment_id: UUID, scope: Scope, fragments: FragmentStore) -> None:
+        """Let go of an archived fragment. Raises UnknownFragment, ArchiveUnavailable,
+        MemoryUnavailable.
+        """
+
+        async def work() -> None:
+            if fragment_id not in await self.archive.fetch([fragment_id], scope):
+                # Nowhere, unless it was moved back a moment ago.
+                await fragments.remove(fragment_id, scope)
+                return
+            # In this order: stopped in between, it is still there to be dropped again.
+            await fragments.leave_tombstone(fragment_id)
+            await self.archive.remove([fragment_id], scrub=False)
+
+        await self._mover.exclusively(work)
 
     async def close(self) -> None:
         """End what is under way."""

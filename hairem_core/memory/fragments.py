@@ -50,31 +50,9 @@ class FragmentStore:
         if fragment_id not in found:
             raise UnknownFragment(
                 f"there is no fragment {fragment_id}",
-                hint="It may have been forgotten or archived, or be another agent's.",
+                hint="It may have been forgotten, or be another agent's.",
             )
         return found[fragment_id]
-
-    async def history(self, fragment_id: UUID, scope: Scope) -> list[Fragment]:
-        """Return the chain of replacements that a fragment is part of, the oldest first.
-
-        Raises UnknownFragment, MemoryUnavailable.
-        """
-        middle = await self.get(fragment_id, scope)
-        before: list[Fragment] = []
-        each = middle
-        while each.replaces_id is not None and (older := await self._one(each.replaces_id, scope)):
-            if older.id in {middle.id, *(one.id for one in before)}:
-                break
-            before.append(older)
-            each = older
-        after: list[Fragment] = []
-        each = middle
-        while each.replaced_by is not None and (newer := await self._one(each.replaced_by, scope)):
-            if newer.id in {middle.id, *(one.id for one in after)}:
-                break
-            after.append(newer)
-            each = newer
-        return [*reversed(before), middle, *after]
 
     async def of_events(self, agent: UUID, events: Iterable[UUID]) -> list[Fragment]:
         """Return what an agent holds of events: episodes and facts. Raises MemoryUnavailable."""
@@ -176,6 +154,15 @@ class FragmentStore:
 
         await self._writer.commit(build)
 
+    async def leave_tombstone(self, fragment_id: UUID) -> None:
+        """Note of an archived fragment that it was let go of. Raises MemoryUnavailable."""
+
+        async def build(head: Head) -> Change:
+            tombstone = await Tombstones(self._database).put("fragment", [fragment_id])
+            return Change(statements=tombstone)
+
+        await self._writer.commit(build)
+
     async def note_use(self, uses: dict[UUID, datetime]) -> None:
         """Note that fragments were of use, and when. Raises MemoryUnavailable."""
 
@@ -187,9 +174,6 @@ class FragmentStore:
             return change
 
         await self._writer.commit(build)
-
-    async def _one(self, wanted: UUID, scope: Scope) -> Fragment | None:
-        return (await self.fetch([wanted], scope)).get(wanted)
 
 
 def _strengthened(ids: list[UUID], at: datetime) -> Statement:

@@ -16,9 +16,11 @@ from hairem_core.memory.cold import ColdRecall, merged
 from hairem_core.memory.database import Database
 from hairem_core.memory.embedding import Embedder, EmbeddingQueue, as_vector
 from hairem_core.memory.episodes import EpisodeMaker
+from hairem_core.memory.errors import UnknownFragment
 from hairem_core.memory.events import EventLog
 from hairem_core.memory.fragment import Fragment, Kind
 from hairem_core.memory.fragments import FragmentStore
+from hairem_core.memory.history import History
 from hairem_core.memory.interpret.entities import entity_key
 from hairem_core.memory.interpret.text import folded
 from hairem_core.memory.recall.index import RecallIndex
@@ -182,12 +184,12 @@ class MemoryStore:
     ) -> list[Recollection]:
         """Return what fits `query` of what an agent holds, best first, each with why it came.
 
-        What holds now, or with `as_of` what was held then. `exclude` leaves out what comes from
-        these events, by their `msg_id`s; `since` and `until` limit it to what was said between
-        these moments, both included. With `shared`, also what other agents share. `asker` is
-        the address of the person whose question it is: "my keys" are theirs. `is_use` says that
-        what is found goes into an answer, which makes it fade more slowly. Raises
-        MemoryUnavailable.
+        What holds now, or with `as_of` what was held then, archived or not. `exclude` leaves out
+        what comes from these events, by their `msg_id`s; `since` and `until` limit it to what was
+        said between these moments, both included. With `shared`, also what other agents share.
+        `asker` is the address of the person whose question it is: "my keys" are theirs. `is_use`
+        says that what is found goes into an answer, which makes it fade more slowly. Raises
+        MemoryUnavailable; what is archived does not come while the archive is away.
         """
         scope = Scope(agent=self.names.identify(agent_id), with_shared=shared)
         question = await self.question(
@@ -203,7 +205,8 @@ class MemoryStore:
         )
         found = await self.search(scope, question, exclude=exclude)
         archived: set[UUID] = set()
-        if include_archived and self.cold is not None:
+        # Much of what was held once is archived by now.
+        if (include_archived or as_of is not None) and self.cold is not None:
             cold = await self.search_archive(scope, question)
             archived = {each.id for _, each in cold} - {each.id for _, each in found}
             found = merged(query, found, cold, limit)
@@ -272,8 +275,8 @@ class MemoryStore:
     ) -> Recollection:
         """Keep something that an agent chose to remember, and return it.
 
-        `replaces` names the fragment in whose place it comes. Raises UnknownFragment,
-        MemoryRefused, MemoryUnavailable.
+        `replaces` names the fragment in whose place it comes; an archived one is moved back for
+        that. Raises UnknownFragment, MemoryRefused, MemoryUnavailable, ArchiveUnavailable.
         """
         at, key = self.clock(), _key(storable(about)) if about else None
         fragment = Fragment(
@@ -291,20 +294,36 @@ class MemoryStore:
             last_used=at,
             valid_from=at,
         )
-        return recollection(await self.fragments.add(fragment, replaces=replaces), agent_id)
+        try:
+            stored = await self.fragments.add(fragment, replaces=replaces)
+        except UnknownFragment:
+            if replaces is None or self.cold is None:
+                raise
+            await self.cold.make_way(fragment, replaces)
+            stored = await self.fragments.add(fragment, replaces=replaces)
+        return recollection(stored, agent_id)
 
     async def history(self, agent_id: str, fragment_id: UUID) -> list[Recollection]:
-        """Return the chain of replacements that a fragment is part of, the oldest first.
-
-        Raises UnknownFragment, MemoryUnavailable.
-        """
+        """Return the chain of replacements that a fragment is part of, as `History.chain` does."""
         scope = Scope(agent=self.names.identify(agent_id))
-        chain = await self.fragments.history(fragment_id, scope)
-        return [recollection(each, agent_id) for each in chain]
+        archive = self.cold.archive if self.cold is not None else None
+        chain = await History(self.fragments, archive, scope).chain(fragment_id)
+        return [
+            recollection(each.fragment, agent_id, is_archived=each.is_archived) for each in chain
+        ]
 
     async def drop(self, agent_id: str, fragment_id: UUID) -> None:
-        """Let go of a fragment of an agent's. Raises UnknownFragment, MemoryUnavailable."""
-        await self.fragments.remove(fragment_id, Scope(agent=self.names.identify(agent_id)))
+        """Let go of a fragment of an agent's, archived or not.
+
+        Raises UnknownFragment, MemoryUnavailable, ArchiveUnavailable.
+        """
+        scope = Scope(agent=self.names.identify(agent_id))
+        try:
+            await self.fragments.remove(fragment_id, scope)
+        except UnknownFragment:
+            if self.cold is None:
+                raise
+            await self.cold.drop(fragment_id, scope, self.fragments)
 
     async def get_state(self, agent_id: str, key: str) -> Any:
         """Return what an agent keeps under a key, or None. Raises MemoryUnavailable."""

@@ -74,8 +74,9 @@ class MemoryAccess(Protocol):
 
         `exclude` leaves out what comes from these messages, by their `msg_id`s; `kinds`, `about`
         (whom or what it is about), `since` and `until` (both included) limit it. `as_of` asks what
-        was held at that time; `include_archived` looks in the cold archive too, which takes longer.
-        With `shared` also what others of the crew share: permission `memory.shared`. Raises
+        was held at that time, archived or not; `include_archived` looks in the cold archive too,
+        which takes longer. While the archive is away, only what is not archived comes. With
+        `shared` also what others of the crew share: permission `memory.shared`. Raises
         PermissionDenied.
         """
         ...
@@ -95,22 +96,25 @@ class MemoryAccess(Protocol):
 
         `importance` and `confidence` are from 0 to 1; what matters fades more slowly, what is
         `pinned` not at all. `shared` lets others of the crew recall it: permission `memory.shared`.
-        `replaces` names the fragment that holds no more. Raises PermissionDenied, and RemoteError
-        `unknown_fragment` or `memory_refused`.
+        `replaces` names the fragment that holds no more, archived or not. Raises PermissionDenied,
+        and RemoteError `unknown_fragment`, `memory_refused` or `archive_unavailable`.
         """
         ...
 
     async def history(self, fragment_id: UUID) -> list[Recollection]:
         """Return what replaced what, the oldest first, of the chain that a fragment is part of.
 
-        Raises RemoteError `unknown_fragment`.
+        While the archive is away, the chain ends where it leads into it. Raises RemoteError
+        `unknown_fragment`, or `archive_unavailable` if it is not known whether it is there.
         """
         ...
 
     async def forget(self, fragment_id: UUID) -> None:
-        """Let go of a fragment of this agent's own. What happened stays in the log of the house.
+        """Let go of a fragment of this agent's own, archived or not. What happened stays in the log
+        of the house.
 
-        Raises RemoteError `unknown_fragment`.
+        Raises RemoteError `unknown_fragment`, or `archive_unavailable` if it is not known whether
+        it is there.
         """
         ...
 

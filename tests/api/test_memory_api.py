@@ -217,6 +217,9 @@ async def test_what_is_archived_is_found_when_asked_for_and_always_shown(house: 
     assert "Grandmother's recipe takes seven eggs." not in await house.found("recipe eggs")
     found = (await house.get("/search", q="recipe eggs", archived=True))["results"]
     assert {each["id"] for each in found if each["archived"]} == {hit["id"]}
+    # It still holds: whoever asks what held at a time asks the archive too.
+    held = (await house.get("/search", q="recipe eggs", as_of=hit["at"]))["results"]
+    assert {each["id"] for each in held if each["archived"]} == {hit["id"]}
     assert (await house.get(f"/fragments/{hit['id']}"))["archived"] is True
     (alone,) = (await house.get(f"/fragments/{hit['id']}/history"))["fragments"]
     assert alone["id"] == hit["id"]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from hairem_core.memory.errors import MemoryRefused, UnknownFragment
 from hairem_core.memory.fragment import KINDS, Fragment
+from hairem_core.memory.history import History
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.store import MemoryStore
 from tests.memory.messages import said
@@ -206,7 +207,8 @@ async def _check_chains(store: MemoryStore, ids: list[UUID]) -> None:
     replaced = [each.replaces_id for each in found.values() if each.replaces_id]
     assert len(replaced) == len(set(replaced))
     for each in found.values():
-        chain = await store.fragments.history(each.id, Scope(agent=each.agent))
+        history = History(store.fragments, None, Scope(agent=each.agent))
+        chain = [one.fragment for one in await history.chain(each.id)]
         assert each.id in [one.id for one in chain]
         assert len({one.id for one in chain}) == len(chain)
         assert [one.is_valid for one in chain] == [False] * (len(chain) - 1) + [True]

@@ -13,7 +13,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hairem_core.memory.archive.selection import Condition, Selection, about_of
+from hairem_core.memory.archive.selection import Condition, Selection
 from hairem_core.memory.archive.tables import FRAGMENT, VECTOR
 from hairem_core.memory.arrays import Floats
 from hairem_core.memory.fragment import Fragment
@@ -85,13 +85,13 @@ async def _by_words(
     columns = FRAGMENT.c
     total = await connection.scalar(sa.select(sa.func.count()).select_from(FRAGMENT).where(where))
     has_one = sa.or_(*(columns.words.contains(f" {word} ", autoescape=True) for word in words))
-    statement = sa.select(columns.id, columns.words, columns.subject, columns.about)
+    statement = sa.select(columns.id, columns.words, *selection.columns())
     matches: dict[UUID, list[int]] = {}
     frequency: Counter[int] = Counter()
     async with connection.stream(statement.where(where, has_one)) as rows:
         async for part in rows.partitions(_AT_ONCE):
             for row in part:
-                if selection.about is not None and about_of(row).isdisjoint(selection.about):
+                if not selection.admits_row(row):
                     continue
                 has = [number for number, word in enumerate(words) if f" {word} " in row.words]
                 matches[row.id] = has
@@ -118,7 +118,7 @@ async def _by_vector(
     """Return the cosines of the nearest `limit`, and of all that are in `lexical`."""
     columns = FRAGMENT.c
     statement = (
-        sa.select(columns.id, columns.subject, columns.about, VECTOR.c.vector)
+        sa.select(columns.id, *selection.columns(), VECTOR.c.vector)
         .join(VECTOR, VECTOR.c.fragment_id == columns.id)
         .where(where, VECTOR.c.model == model)
     )
@@ -127,12 +127,7 @@ async def _by_vector(
     nearest: list[tuple[float, UUID]] = []
     async with connection.stream(statement) as rows:
         async for part in rows.partitions(_AT_ONCE):
-            kept = [
-                row
-                for row in part
-                if len(row.vector) == size
-                and (selection.about is None or not about_of(row).isdisjoint(selection.about))
-            ]
+            kept = [row for row in part if len(row.vector) == size and selection.admits_row(row)]
             if not kept:
                 continue
             matrix = np.frombuffer(b"".join(row.vector for row in kept), "<f2")

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from hairem_core.memory.archive.tables import FRAGMENT
+from hairem_core.memory.archive.tables import FRAGMENT, valid_from_of
 from hairem_core.memory.fragment import Fragment, Kind
 from hairem_core.memory.interpret.text import folded
 from hairem_core.memory.scope import Scope
@@ -39,6 +39,8 @@ class Selection:
     """It was made of one of these: events (`derived_from`) or fragments (`sources`)."""
     with_replaced: bool = True
     """Also what does not hold any more."""
+    as_of: datetime | None = None
+    """What was held then, whether or not it holds now; `with_replaced` does not count."""
 
     def condition(self) -> Condition:
         """Return the same as SQL, or more than that: what SQL cannot tell, `admits` does."""
@@ -60,7 +62,10 @@ class Selection:
             conditions.append(columns.at >= self.since)
         if self.until is not None:
             conditions.append(columns.at <= self.until)
-        if not self.with_replaced:
+        if self.as_of is not None:
+            ended_later = columns.valid_to > self.as_of
+            conditions.append(sa.or_(columns.valid_to.is_(None), ended_later))
+        elif not self.with_replaced:
             conditions.append(columns.valid_to.is_(None))
         return sa.and_(*conditions)
 
@@ -68,10 +73,23 @@ class Selection:
         """Return whether a fragment is meant that fulfils `condition`."""
         if self.about is not None and not {fragment.subject, *fragment.about} & {*self.about}:
             return False
+        if self.as_of is not None and not fragment.held_at(self.as_of):
+            return False
         if self.text is not None and folded(self.text) not in folded(fragment.content):
             return False
         made_of = {*fragment.derived_from, *fragment.sources}
         return self.origins is None or not made_of.isdisjoint(self.origins)
+
+    def columns(self) -> list[sa.ColumnElement[Any]]:
+        """Return what `admits_row` reads."""
+        needed: list[sa.ColumnElement[Any]] = [FRAGMENT.c.subject, FRAGMENT.c.about]
+        return needed if self.as_of is None else [*needed, FRAGMENT.c.rest]
+
+    def admits_row(self, row: Any) -> bool:
+        """Return the same as `admits`, for a row with `columns`; `text` and `origins` aside."""
+        if self.about is not None and _about_of(row).isdisjoint(self.about):
+            return False
+        return self.as_of is None or valid_from_of(row) <= self.as_of
 
 
 def visible(scope: Scope) -> Condition:
@@ -88,6 +106,6 @@ def after(fragment: Fragment) -> Condition:
     return sa.or_(at > fragment.at, sa.and_(at == fragment.at, key > fragment.id))
 
 
-def about_of(row: Any) -> set[str | None]:
+def _about_of(row: Any) -> set[str | None]:
     """Return the keys in the columns `about` and `subject` of a row."""
     return {row.subject, *json.loads(row.about)}

@@ -192,6 +192,7 @@ class ColdArchive:
         since: datetime | None = None,
         until: datetime | None = None,
         with_replaced: bool = True,
+        as_of: datetime | None = None,
     ) -> list[ArchiveHit]:
         """Return what shares words with `query`, or is near to its `vector`, best first.
 
@@ -201,7 +202,12 @@ class ColdArchive:
         if limit <= 0:
             return []
         selection = Selection(
-            kinds=kinds, about=about, since=since, until=until, with_replaced=with_replaced
+            kinds=kinds,
+            about=about,
+            since=since,
+            until=until,
+            with_replaced=with_replaced,
+            as_of=as_of,
         )
         where = sa.and_(visible(scope), selection.condition())
         async with self._reading() as connection:

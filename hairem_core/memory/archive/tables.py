@@ -113,6 +113,11 @@ def fragment_of(row: sa.RowMapping) -> Fragment:
     return Fragment(**{name: row[name] for name in _COLUMNS}, about=about, **rest)
 
 
+def valid_from_of(row: Any) -> datetime:
+    """Return since when a fragment holds, given the column `rest` of its row."""
+    return datetime.fromisoformat(json.loads(row.rest)["valid_from"])
+
+
 def embedding_of(row: sa.RowMapping) -> Embedding | None:
     """Return the embedding in a row of `FRAGMENT` and `VECTOR` joined, if there is one."""
     if row["vector"] is None:

@@ -17,6 +17,7 @@ from hairem_core.memory.archive.mover import ArchiveMover
 from hairem_core.memory.archive.selection import Selection
 from hairem_core.memory.archive.store import ColdArchive, Item
 from hairem_core.memory.fragment import Embedding, Fragment
+from hairem_core.memory.history import History
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.writer import Change, Head, Writer
 from tests.memory.archive.conftest import Warm
@@ -94,8 +95,12 @@ async def test_the_links_of_what_was_replaced_stay(
     kept, vector = (await archive.fetch([old.id], _ALL))[old.id]
     assert (kept.replaced_by, kept.valid_to, vector) == (new.id, new.valid_from, None)
     assert (await warm.fragments.get(new.id, _ALL)).replaces_id == old.id
-    await mover.restore([old.id])
-    assert [each.id for each in await warm.fragments.history(new.id, _ALL)] == [old.id, new.id]
+    history = History(warm.fragments, archive, _ALL)
+    for is_archived in (True, False):
+        for middle in (old.id, new.id):
+            chain = [(each.fragment.id, each.is_archived) for each in await history.chain(middle)]
+            assert chain == [(old.id, is_archived), (new.id, False)]
+        await mover.restore([old.id])
 
 
 async def test_what_is_pinned_changed_or_gone_stays_as_it_is(

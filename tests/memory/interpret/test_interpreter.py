@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from hairem_core.memory.fragment import Fragment
+from hairem_core.memory.history import History
 from hairem_core.memory.interpret.draft import Draft, Learned
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.writer import Change
@@ -86,8 +87,8 @@ async def test_of_a_chain_only_the_newest_holds(room: Room, name: str, each_alon
     episodes = [await room.episode(each) for each in messages]
     assert [each.is_valid for each in episodes] == [each.is_valid for each in facts]
     assert [each.derived_from for each in facts] == [(m.header.msg_id,) for m in messages]
-    history = await room.fragments.history(facts[0].id, Scope(agent=RENARDE))
-    assert [each.id for each in history] == [each.id for each in facts]
+    history = await History(room.fragments, None, Scope(agent=RENARDE)).chain(facts[0].id)
+    assert [each.fragment.id for each in history] == [each.id for each in facts]
 
 
 async def test_a_correction_is_understood_by_itself(room: Room) -> None:
