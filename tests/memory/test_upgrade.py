@@ -185,12 +185,17 @@ async def test_without_room_for_a_copy_nothing_is_begun(
 
 
 async def test_a_store_that_is_up_to_date_or_new_is_not_copied(
-    folder_url: str, monkeypatch: pytest.MonkeyPatch
+    folder_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    older = f"surrealkv://{tmp_path / 'older'}"
+    await old_store(older, 2)
+
     async def fail(*_: object) -> None:
         raise AssertionError("it is copied")
 
     monkeypatch.setattr("hairem_core.memory.database.make_changed_copy", fail)
+    with pytest.raises(AssertionError, match="it is copied"):
+        await Database.open(older)
     for _ in range(2):
         await (await Database.open(folder_url)).close()
 
