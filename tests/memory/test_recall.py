@@ -1,14 +1,16 @@
 """A question finds what was said, in English and in French."""
 
 import asyncio
-import time
 
 import pytest
 
 from hairem_core.memory.interpret.interpreter import Interpreter
+from hairem_core.memory.recall import index as index_module
+from hairem_core.memory.recall.text import TextIndex
 from hairem_core.memory.store import MemoryStore
 from hairem_core.sdk.message import Message, MessageType, Topic
 from tests.memory.messages import answered, said
+from tests.support.calls import ThreadWatch
 
 FACTS = [
     "My keys are in the blue bowl by the door",
@@ -128,18 +130,12 @@ async def test_an_answer_is_recalled_as_the_agents_own(store: MemoryStore) -> No
     assert (second.role, second.speaker) == ("user", "user:anna")
 
 
-async def test_recording_and_recalling_at_once_do_not_hold_up_the_loop(store: MemoryStore) -> None:
-    longest = 0.0
-    stop = False
-
-    async def watch() -> None:
-        nonlocal longest
-        while not stop:
-            before = time.perf_counter()
-            await asyncio.sleep(0.001)
-            longest = max(longest, time.perf_counter() - before)
-
-    watcher = asyncio.create_task(watch())
+async def test_recording_and_recalling_at_once_do_not_hold_up_the_loop(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = ThreadWatch(monkeypatch)
+    threads.watch(TextIndex, "commit")
+    threads.watch(index_module, "rank")
 
     async def talk(number: int) -> None:
         await store.record(said(f"the box number {number} holds marbles of colour {number % 7}"))
@@ -148,10 +144,8 @@ async def test_recording_and_recalling_at_once_do_not_hold_up_the_loop(store: Me
 
     for start in range(0, 100, 5):
         await asyncio.gather(*(talk(number) for number in range(start, start + 5)))
-    stop = True
-    await watcher
-    # Generous, since the machine may be busy: a commit on the loop would take that at each turn.
-    assert longest < 0.25
+    assert threads.called == {"commit", "rank"}
+    assert not threads.on_the_loop
 
 
 async def test_shared_recall_finds_what_others_share_and_nothing_else(store: MemoryStore) -> None:

@@ -1,14 +1,13 @@
 """Ten thousand fragments: done in a bounded number of commits, and nobody waits for it."""
 
-import asyncio
-import logging
-import time
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from itertools import batched
 
 import pytest
 
+from hairem_core.memory.dream import merge
+from hairem_core.memory.dream.clusters import Clusters
+from hairem_core.memory.dream.run import Run
 from hairem_core.memory.dream.similar import Text, duplicates
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.store import MemoryStore
@@ -19,8 +18,8 @@ from tests.memory.dream.scene import (
     fragment,
     keep,
 )
+from tests.support.calls import ThreadWatch
 
-_LOGGER = logging.getLogger(__name__)
 _TEXT = "lamp door garden kettle violin carpet window letter bicycle mirror blanket candle"
 _WORDS = _TEXT.split()
 
@@ -43,47 +42,27 @@ def _fragments() -> Iterator[Fragment]:
             yield fragment(text.lower(), days=days - 0.5, kind="note", importance=0.3)
 
 
-@asynccontextmanager
-async def _measured(gaps: list[float]) -> AsyncGenerator[None]:
-    """Measure how long the event loop was held up at a time."""
-
-    async def beat() -> None:
-        last = time.perf_counter()
-        while True:
-            await asyncio.sleep(0.001)
-            now = time.perf_counter()
-            gaps.append(now - last)
-            last = now
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)
-
-
 @pytest.mark.timeout(300)
-async def test_ten_thousand_fragments(archive: Archive, store: MemoryStore) -> None:
+async def test_ten_thousand_fragments(
+    archive: Archive, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for some in batched(_fragments(), 500, strict=False):
         await keep(store, some)
     revision = store.writer.head.rev
-    gaps: list[float] = []
-    began = time.perf_counter()
+    threads = ThreadWatch(monkeypatch)
+    for owner, name in ((merge, "_pairs"), (Clusters, "find"), (Run, "strengths")):
+        threads.watch(owner, name)
 
-    async with _measured(gaps):
-        digest = await dreamer(store, archive, model=ScriptedModel()).dream()
+    digest = await dreamer(store, archive, model=ScriptedModel()).dream()
 
-    took, longest = time.perf_counter() - began, max(gaps)
-    _LOGGER.info("10,500 fragments: %.1f s, the loop was held up %.3f s", took, longest)
     assert digest.failures == []
     assert digest.merged_count == 500
     assert digest.archived_count > 1_000
     # A commit for each batch, not for each fragment.
     assert store.writer.head.rev - revision < 200
-    # The loop had its turn all along: a step that computed on it would hold it up for seconds.
-    assert len(gaps) > 500
-    assert max(gaps) < 2.0
+    # What computes over all of them would hold up the loop for seconds.
+    assert threads.called == {"_pairs", "find", "strengths"}
+    assert not threads.on_the_loop
 
 
 def test_near_duplicates_are_found_without_comparing_each_with_each() -> None:
