@@ -34,6 +34,7 @@ _EVENING = datetime(2026, 5, 9, 1, 30, tzinfo=UTC)
 """21:30 on 8 May in New York."""
 
 type SetZone = Callable[[str], None]
+type InZone = Callable[[str], MemoryConfig]
 
 
 @pytest.fixture
@@ -50,11 +51,17 @@ def system_zone() -> Iterator[SetZone]:
     time.tzset()
 
 
-def _of_house(configured: str | None, set_zone: SetZone, zone: str) -> MemoryConfig:
-    """Return the configuration of a house in a zone that is configured, or is the system's."""
-    if configured is None:
-        set_zone(zone)
-    return MemoryConfig(dream=DreamConfig(time_zone=configured and zone))
+@pytest.fixture(params=["configured", "the system's"])
+def in_zone(request: pytest.FixtureRequest, system_zone: SetZone) -> InZone:
+    """Returns the configuration of a house in a zone, which is configured or the system's."""
+
+    def in_zone(zone: str) -> MemoryConfig:
+        if request.param == "configured":
+            return MemoryConfig(dream=DreamConfig(time_zone=zone))
+        system_zone(zone)
+        return MemoryConfig(dream=DreamConfig(time_zone=None))
+
+    return in_zone
 
 
 @asynccontextmanager
@@ -77,42 +84,52 @@ async def _on(store: MemoryStore, day: int) -> list[str]:
     return [each.content for each in await store.recall("renarde", str(day), limit=9)]
 
 
-@pytest.mark.parametrize("configured", ["the zone", None])
-async def test_what_was_said_in_the_evening_is_found_under_that_day(
-    tmp_path: Path, system_zone: SetZone, configured: str | None
-) -> None:
-    config = _of_house(configured, system_zone, NEW_YORK)
-    async with _opened(tmp_path, config) as service:
-        await _say(service.store, _LANTERN, _EVENING)
-        await _say(service.store, _KETTLE, _EVENING + timedelta(days=1))
-        assert await _on(service.store, 8) == [_LANTERN]
-        assert await _on(service.store, 9) == [_KETTLE]
-        assert await _on(service.store, 10) == []
-        for question in ("What happened on 8 May 2026?", "Que s'est-il passé le 8 mai 2026 ?"):
-            first, *_ = await service.store.recall("renarde", question, limit=2)
-            assert first.content == _LANTERN
-
-
-@pytest.mark.parametrize("configured", ["the zone", None])
-async def test_days_on_which_the_clocks_change(
-    tmp_path: Path, system_zone: SetZone, configured: str | None
-) -> None:
-    config = _of_house(configured, system_zone, NEW_YORK)
-    async with _opened(tmp_path, config) as service:
+@pytest.mark.parametrize(
+    ("lantern_at", "kettle_at", "lantern_day", "kettle_day", "other_day"),
+    [
+        (_EVENING, _EVENING + timedelta(days=1), 8, 9, 10),
         # On 8 March, New York went from five to four hours behind UTC: half past four in the
         # morning there is 23:30 of the day before it, and 00:30 of the day after it.
-        await _say(service.store, _LANTERN, datetime(2026, 3, 8, 4, 30, tzinfo=UTC))
-        await _say(service.store, _KETTLE, datetime(2026, 3, 9, 4, 30, tzinfo=UTC))
-        assert await _on(service.store, 7) == [_LANTERN]
-        assert await _on(service.store, 8) == []
-        assert await _on(service.store, 9) == [_KETTLE]
-
-
-@pytest.mark.parametrize("configured", ["the zone", None])
-async def test_in_another_zone_the_index_is_made_anew(
-    tmp_path: Path, system_zone: SetZone, configured: str | None
+        (
+            datetime(2026, 3, 8, 4, 30, tzinfo=UTC),
+            datetime(2026, 3, 9, 4, 30, tzinfo=UTC),
+            7,
+            9,
+            8,
+        ),
+    ],
+    ids=["evenings", "when the clocks change"],
+)
+async def test_what_was_said_is_found_under_the_day_of_the_house(
+    tmp_path: Path,
+    in_zone: InZone,
+    lantern_at: datetime,
+    kettle_at: datetime,
+    lantern_day: int,
+    kettle_day: int,
+    other_day: int,
 ) -> None:
-    async with _opened(tmp_path, _of_house(configured, system_zone, NEW_YORK)) as service:
+    async with _opened(tmp_path, in_zone(NEW_YORK)) as service:
+        await _say(service.store, _LANTERN, lantern_at)
+        await _say(service.store, _KETTLE, kettle_at)
+        assert await _on(service.store, lantern_day) == [_LANTERN]
+        assert await _on(service.store, kettle_day) == [_KETTLE]
+        assert await _on(service.store, other_day) == []
+
+
+@pytest.mark.parametrize(
+    "question", ["What happened on 8 May 2026?", "Que s'est-il passé le 8 mai 2026 ?"]
+)
+async def test_a_date_is_that_of_the_house(tmp_path: Path, in_zone: InZone, question: str) -> None:
+    async with _opened(tmp_path, in_zone(NEW_YORK)) as service:
+        await _say(service.store, _LANTERN, _EVENING)
+        await _say(service.store, _KETTLE, _EVENING + timedelta(days=1))
+        first, *_ = await service.store.recall("renarde", question, limit=2)
+        assert first.content == _LANTERN
+
+
+async def test_in_another_zone_the_index_is_made_anew(tmp_path: Path, in_zone: InZone) -> None:
+    async with _opened(tmp_path, in_zone(NEW_YORK)) as service:
         await _say(service.store, _LANTERN, _EVENING)
         assert await _on(service.store, 8) == [_LANTERN]
     for zone, day, rebuilt in (
@@ -121,22 +138,20 @@ async def test_in_another_zone_the_index_is_made_anew(
         (TOKYO, 9, False),
         (NEW_YORK, 8, True),
     ):
-        async with _opened(tmp_path, _of_house(configured, system_zone, zone)) as service:
+        async with _opened(tmp_path, in_zone(zone)) as service:
             assert service.store.index.rebuilt == rebuilt
             assert await _on(service.store, day) == [_LANTERN]
             assert await _on(service.store, 17 - day) == []
 
 
 @pytest.mark.parametrize(("language", "night"), [("en", "of 2026-12-01"), ("fr", "du 01/12/2026")])
-@pytest.mark.parametrize("configured", ["the zone", None])
 async def test_a_digest_s_night_is_the_house_s(
     folder_url: str,
-    system_zone: SetZone,
-    configured: str | None,
+    in_zone: InZone,
     language: Language,
     night: str,
 ) -> None:
-    config = _of_house(configured, system_zone, TOKYO).dream
+    config = in_zone(TOKYO).dream
     clock = Clock(datetime(2026, 11, 30, 18, tzinfo=UTC))
     store = await MemoryStore.open(folder_url, clock=clock)
     house = dreamer(store, config=config)
@@ -147,11 +162,8 @@ async def test_a_digest_s_night_is_the_house_s(
     assert night in text.partition("\n")[0]
 
 
-@pytest.mark.parametrize("configured", ["the zone", None])
-async def test_a_synthesis_is_of_the_house_s_days(
-    folder_url: str, system_zone: SetZone, configured: str | None
-) -> None:
-    config = _of_house(configured, system_zone, NEW_YORK).dream
+async def test_a_synthesis_is_of_the_house_s_days(folder_url: str, in_zone: InZone) -> None:
+    config = in_zone(NEW_YORK).dream
     store = await MemoryStore.open(folder_url, clock=Clock(), embedder=Embedder())
     days = (NOW - datetime(2026, 4, 22, 1, 30, tzinfo=UTC)) / timedelta(days=1)
     garden = [f"we {each} tomatoes today" for each in ("planted", "watered", "picked", "ate")]
@@ -171,11 +183,10 @@ async def test_a_synthesis_is_of_the_house_s_days(
     assert made.content.startswith("2026-04-21: ")
 
 
-@pytest.mark.parametrize("configured", ["the zone", None])
 async def test_a_model_is_told_the_time_at_which_something_was_said(
-    tmp_path: Path, system_zone: SetZone, configured: str | None
+    tmp_path: Path, in_zone: InZone
 ) -> None:
-    config = _of_house(configured, system_zone, NEW_YORK)
+    config = in_zone(NEW_YORK)
     model = ToldModel(facts_answer())
     async with _opened(tmp_path, config, model) as service:
         await _say(service.store, "I keep bees in Lyon", _EVENING)
