@@ -2,7 +2,6 @@
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 from uuid import UUID
@@ -11,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, model_validator
 
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.interpret.entities import entity_key
-from hairem_core.memory.interpret.text import plain
+from hairem_core.memory.interpret.text import folded
 
 _ANYBODY = "user:house"
 """Address of whoever speaks without having said who they are: many share it."""
@@ -228,11 +227,6 @@ class Matcher:
 
     def _names_person(self, texts: Iterable[str | None]) -> bool:
         return _found(self._person_words, texts)
-
-
-def folded(text: str) -> str:
-    """Return a text in which neither case nor accents count, however they are encoded."""
-    return plain(unicodedata.normalize("NFC", text))
 
 
 def strings_of(text: str) -> str:
