@@ -19,10 +19,9 @@ from surrealdb import RecordID
 from hairem_core.memory.database import EMBEDDED, Database, Statement
 from hairem_core.memory.errors import MemoryUnavailable
 from hairem_core.memory.folder import COPY, beside, size_of
+from hairem_core.memory.paging import PAGE
 from hairem_core.memory.writer import Change, Head, Writer
 
-_PAGE = 500
-"""No more: the embedded engine loses the 501st row of a range over a unique index."""
 _ROUNDS = 20
 """Times that what was written meanwhile is copied before writers are held up for the rest."""
 _FEW = 200
@@ -154,20 +153,20 @@ class _Vacuum:
                 return  # read with its fragments
             case "gone":
                 last = self._writer.head.seq
-                for start in range(1, last + 1, _PAGE):
-                    end = start + _PAGE - 1
+                for start in range(1, last + 1, PAGE):
+                    end = start + PAGE - 1
                     yield await self._source.query(f"SELECT * FROM gone:{start}..={end}")  # noqa: S608
                 return
             case _:
                 ids = await self._source.query(f"SELECT VALUE id FROM {table}")  # noqa: S608
-                for some in batched(ids, _PAGE, strict=False):
+                for some in batched(ids, PAGE, strict=False):
                     yield await self._source.query("SELECT * FROM $ids", {"ids": list(some)})
                 return
         # What is newer than `last` is noted as written meanwhile.
-        for start in range(0, last, _PAGE):
+        for start in range(0, last, PAGE):
             yield await self._source.query(
                 f"SELECT * FROM {table} WHERE {key} > $after AND {key} <= $until",  # noqa: S608
-                {"after": start, "until": start + _PAGE},
+                {"after": start, "until": start + PAGE},
             )
 
     async def _insert(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -187,14 +186,14 @@ class _Vacuum:
         # All go before one comes: what is unique may have passed from one to another.
         for table in tables:
             await self._copy.transact([Statement(text=f"DELETE {table} RETURN NONE")])
-        for some in batched(dirty, _PAGE, strict=False):
+        for some in batched(dirty, PAGE, strict=False):
             gone = Statement(text="DELETE $ids RETURN NONE", variables={"ids": list(some)})
             await self._copy.transact([gone])
         for table in tables:
             async for rows in self._pages(table):
                 await self._insert(table, rows)
         left = [each for each in dirty if each.table_name not in tables]
-        for some in batched(left, _PAGE, strict=False):
+        for some in batched(left, PAGE, strict=False):
             rows = await self._source.query("SELECT * FROM $ids", {"ids": list(some)})
             by_table: dict[str, list[dict[str, Any]]] = {}
             for row in rows:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from itertools import batched
@@ -17,11 +17,10 @@ from hairem_core.memory.chain import ERASED
 from hairem_core.memory.database import Database
 from hairem_core.memory.forget.selector import Matcher, strings_of
 from hairem_core.memory.fragment import Fragment
+from hairem_core.memory.paging import PAGE, pages
 from hairem_core.memory.rows import fragment_of
 from hairem_core.memory.scope import Scope
 
-PAGE = 500
-"""The embedded engine loses the 501st row of a range over a unique index."""
 _AT_ONCE = 200
 _REVS = 50
 """Commits of which the fragments are read at once: each may have changed hundreds."""
@@ -322,14 +321,14 @@ class Search:
         """Take in entities, relations and what agents keep for themselves."""
         found, matcher = self.found, self._matcher
         nameless = {key for key, gone in self._named_by_gone.items() if gone >= self._named[key]}
-        async for rows in self._rows("entity"):
+        async for rows in pages(self._database, "entity"):
             for row in rows:
                 agent, key = row["id"].id
                 if (agent, key) in nameless or matcher.entity(agent, key, row["name"]):
                     found.entities.append((agent, key))
         ended = set(found.entities)
         gone = found.gone
-        async for rows in self._rows("relation"):
+        async for rows in pages(self._database, "relation"):
             for row in rows:
                 agent, source, kind, target = row["id"].id
                 made_of = set(row["derived_from"])
@@ -338,16 +337,11 @@ class Search:
                 is_unfounded = bool(made_of) and made_of <= gone
                 if is_ended or is_meant or is_unfounded:
                     found.relations.append((agent, source, kind, target))
-        async for rows in self._rows("agent_state"):
+        async for rows in pages(self._database, "agent_state"):
             for row in rows:
                 agent_id, key = row["id"].id
                 if matcher.state(agent_id, f"{key}\n{strings_of(row['value'])}"):
                     found.states.append((agent_id, key))
-
-    async def _rows(self, table: str) -> AsyncGenerator[list[dict[str, Any]]]:
-        ids = await self._database.query(f"SELECT VALUE id FROM {table}")  # noqa: S608
-        for some in batched(ids, _AT_ONCE, strict=False):
-            yield await self._database.query("SELECT * FROM $ids", {"ids": list(some)})
 
     def _sample(self, content: str | None) -> None:
         if content and len(self.samples) < _SAMPLES and content not in self.samples:

@@ -15,6 +15,7 @@ from hairem_core.memory.archive.selection import Selection
 from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.errors import MemoryRefused
 from hairem_core.memory.fragment import Embedding, Fragment
+from hairem_core.memory.paging import PAGE, pages
 from hairem_core.memory.portable.lines import (
     AgentLine,
     DreamLine,
@@ -30,8 +31,6 @@ from hairem_core.memory.portable.lines import (
 from hairem_core.memory.rows import fragment_of
 from hairem_core.memory.store import MemoryStore
 
-_PAGE = 500
-"""No more: the embedded engine loses the 501st row of a range over a unique index."""
 type _Written = (
     HeaderLine
     | EventLine
@@ -137,7 +136,7 @@ class _Exporter:
         while self.number < until:
             rows = await self._store.database.query(
                 "SELECT * FROM raw_event WHERE number > $after AND number <= $until",
-                {"after": self.number, "until": min(until, self.number + _PAGE)},
+                {"after": self.number, "until": min(until, self.number + PAGE)},
             )
             if not rows:
                 return  # the chain is cut: whoever verifies it will say so
@@ -157,10 +156,10 @@ class _Exporter:
             yield lines
 
     async def _fragments(self) -> AsyncGenerator[list[_Written]]:
-        for start in range(0, self._head.seq, _PAGE):
+        for start in range(0, self._head.seq, PAGE):
             rows = await self._store.database.query(
                 "SELECT * FROM fragment WHERE seq > $after AND seq <= $until",
-                {"after": start, "until": min(self._head.seq, start + _PAGE)},
+                {"after": start, "until": min(self._head.seq, start + PAGE)},
             )
             found = [fragment_of(row) for row in rows if self._is_meant(row["agent"])]
             found.sort(key=lambda each: each.seq)
@@ -203,7 +202,7 @@ class _Exporter:
             return
         meant = Selection(agent=self._scope.uuid if self._scope is not None else None)
         async for items in self._archive.select(meant):
-            for some in batched(items, _PAGE, strict=False):
+            for some in batched(items, PAGE, strict=False):
                 yield [
                     FragmentLine.of(each, vector if self._with_embeddings else None, "archived")
                     for each, vector in some
@@ -213,18 +212,18 @@ class _Exporter:
         """Yield what came back from the archive since this was begun: it was in neither part."""
         if self._archive is None:
             return
-        for start in range(self._head.seq, self._store.writer.head.seq, _PAGE):
+        for start in range(self._head.seq, self._store.writer.head.seq, PAGE):
             rows = await self._store.database.query(
                 "SELECT * FROM fragment WHERE seq > $after AND seq <= $until "
                 "AND at < $began AND last_used >= $began",
-                {"after": start, "until": start + _PAGE, "began": self._began},
+                {"after": start, "until": start + PAGE, "began": self._began},
             )
             found = [fragment_of(row) for row in rows if self._is_meant(row["agent"])]
             vectors = await self._vectors(each.id for each in found)
             yield [FragmentLine.of(each, vectors.get(each.id)) for each in found]
 
     async def _entities(self) -> AsyncGenerator[list[_Written]]:
-        async for rows in self._rows("entity"):
+        async for rows in pages(self._store.database, "entity"):
             yield [
                 EntityLine(
                     agent=row["id"].id[0],
@@ -236,7 +235,7 @@ class _Exporter:
             ]
 
     async def _relations(self) -> AsyncGenerator[list[_Written]]:
-        async for rows in self._rows("relation"):
+        async for rows in pages(self._store.database, "relation"):
             yield [
                 RelationLine(
                     **dict(zip(("agent", "source", "kind", "target"), row["id"].id, strict=True)),
@@ -249,7 +248,7 @@ class _Exporter:
             ]
 
     async def _states(self) -> AsyncGenerator[list[_Written]]:
-        async for rows in self._rows("agent_state"):
+        async for rows in pages(self._store.database, "agent_state"):
             yield [
                 StateLine(agent=row["id"].id[0], key=row["id"].id[1], value=row["value"])
                 for row in rows
@@ -272,18 +271,6 @@ class _Exporter:
                             digest=row.get("digest"),
                         )
                     ]
-
-    async def _rows(self, table: str) -> AsyncGenerator[list[dict[str, Any]]]:
-        """Yield the rows of a table whose ids are lists, in their order."""
-        rows = await self._store.database.query(f"SELECT * FROM {table} LIMIT {_PAGE}")  # noqa: S608
-        while rows:
-            yield rows
-            last = {f"part_{place}": part for place, part in enumerate(rows[-1]["id"].id)}
-            after = ", ".join(f"${name}" for name in last)
-            rows = await self._store.database.query(
-                f"SELECT * FROM {table}:[{after}]>.. LIMIT {_PAGE}",  # noqa: S608
-                last,
-            )
 
     def _is_meant(self, agent: UUID) -> bool:
         return self._scope is None or agent == self._scope.uuid

@@ -1,0 +1,26 @@
+"""Reading a table a page at a time, however much there is in it."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from hairem_core.memory.database import Database
+
+PAGE = 500
+"""Rows read at once. No more: the embedded engine loses the 501st of a range over a unique index.
+"""
+
+
+async def pages(database: Database, table: str) -> AsyncGenerator[list[dict[str, Any]]]:
+    """Yield the rows of a table whose ids are lists, in the order of these; no page is empty.
+
+    What is written or deleted meanwhile disturbs nothing else. Raises MemoryUnavailable.
+    """
+    rows = await database.query(f"SELECT * FROM {table} LIMIT {PAGE}")  # noqa: S608
+    while rows:
+        yield rows
+        last = {f"part_{place}": part for place, part in enumerate(rows[-1]["id"].id)}
+        after = ", ".join(f"${name}" for name in last)
+        rows = await database.query(
+            f"SELECT * FROM {table}:[{after}]>.. LIMIT {PAGE}",  # noqa: S608
+            last,
+        )
