@@ -29,7 +29,7 @@ _SAMPLES = 5
 
 @dataclass(kw_only=True)
 class Decision:
-    """Ids of all that goes. Empty lists where nothing does."""
+    """Ids of all that goes. Empty where nothing does."""
 
     events: set[UUID] = field(default_factory=set)
     fragments: set[UUID] = field(default_factory=set)
@@ -37,9 +37,9 @@ class Decision:
     unlinked: set[UUID] = field(default_factory=set)
     """Fragments that stay, and point at one that goes."""
     archived_unlinked: set[UUID] = field(default_factory=set)
-    entities: list[tuple[UUID, str]] = field(default_factory=list)
-    relations: list[tuple[UUID, str, str, str]] = field(default_factory=list)
-    states: list[tuple[str, str]] = field(default_factory=list)
+    entities: set[tuple[UUID, str]] = field(default_factory=set)
+    relations: set[tuple[UUID, str, str, str]] = field(default_factory=set)
+    states: set[tuple[str, str]] = field(default_factory=set)
     kept_events: set[UUID] = field(default_factory=set)
     """Events that stay though what is to go came from them: something else rests on them."""
 
@@ -58,14 +58,14 @@ class Decision:
         return replace(self, **{each.name: copy(getattr(self, each.name)) for each in fields(self)})
 
     def without(self, other: Decision) -> Decision:
-        """Return what is in this one alone; lists of keys are empty in it."""
-        return Decision(
-            events=self.events - other.events,
-            fragments=self.fragments - other.fragments,
-            archived=self.archived - other.archived,
-            unlinked=self.unlinked - other.unlinked,
-            archived_unlinked=self.archived_unlinked - other.archived_unlinked,
-        )
+        """Return what is in this one alone."""
+        names = [each.name for each in fields(self)]
+        return Decision(**{name: getattr(self, name) - getattr(other, name) for name in names})
+
+    def add(self, other: Decision) -> None:
+        """Take in what is in another one."""
+        for each in fields(self):
+            getattr(self, each.name).update(getattr(other, each.name))
 
     def counts(self) -> dict[str, int]:
         """Return how much goes, by place."""
@@ -88,9 +88,9 @@ class Decision:
             values = json.loads(text)
             match name:
                 case "entities" | "relations":
-                    getattr(self, name).extend((UUID(first), *rest) for first, *rest in values)
+                    getattr(self, name).update((UUID(first), *rest) for first, *rest in values)
                 case "states":
-                    self.states.extend((agent, key) for agent, key in values)
+                    self.states.update((agent, key) for agent, key in values)
                 case _:
                     getattr(self, name).update(map(UUID, values))
         return self
@@ -150,11 +150,17 @@ class Search:
                 for fragment, _ in items:
                     self._take_fragment(fragment, is_archived=True)
         await self._follow()
-        await self._look_at_the_rest()
+        nameless = {key for key, gone in self._named_by_gone.items() if gone >= self._named[key]}
+        self.found.add(await self._rest(nameless))
         return self.found
 
     async def since(self, *, number: int, rev: int, until_number: int, until_rev: int) -> Decision:
-        """Return what else is meant among events and fragments that were written later."""
+        """Return what else is meant among events and fragments that were written later.
+
+        What was decided before must be erased from the store by now. Entities, relations and
+        agents' values have no numbers: all are looked at, and what is there again goes again.
+        """
+        before = self.found.copy()
         for start in range(number, until_number, PAGE):
             rows = await self._database.query(
                 "SELECT * FROM raw_event WHERE number > $after AND number <= $until",
@@ -170,7 +176,11 @@ class Search:
             for row in rows:
                 self._take_fragment(fragment_of(row))
         await self._follow()
-        return self.found
+        rest = await self._rest(await self._nameless())
+        fresh = self.found.without(before)
+        fresh.add(rest)
+        self.found.add(rest)
+        return fresh
 
     def _take_events(self, rows: Iterable[dict[str, Any]]) -> None:
         for row in sorted(rows, key=lambda row: row["number"]):
@@ -317,17 +327,43 @@ class Search:
             archived = set(items)
         return found, archived
 
-    async def _look_at_the_rest(self) -> None:
-        """Take in entities, relations and what agents keep for themselves."""
-        found, matcher = self.found, self._matcher
-        nameless = {key for key, gone in self._named_by_gone.items() if gone >= self._named[key]}
+    async def _nameless(self) -> set[tuple[UUID, str]]:
+        """Return the entities that no fragment names any more once those found here go."""
+        named: set[tuple[UUID, str]] = set()
+        gone = self.found.gone
+        for (agent, key), number in self._named_by_gone.items():
+            ids = await self._database.query(
+                "SELECT VALUE record::id(id) FROM fragment WHERE agent = $agent "
+                # One more than go: whoever is named by many stays, and need not be counted.
+                "AND (subject = $key OR about CONTAINS $key) LIMIT $most",
+                {"agent": agent, "key": key, "most": number + 1},
+            )
+            if not gone.issuperset(ids):
+                named.add((agent, key))
+        left = self._named_by_gone.keys() - named
+        if self._archive is not None and left:
+            async for items in self._archive.select(Selection(about={key for _, key in left})):
+                for fragment, _ in items:
+                    if fragment.id not in gone:
+                        left -= _keys(fragment)
+        return left
+
+    async def _rest(self, nameless: set[tuple[UUID, str]]) -> Decision:
+        """Return which entities, relations and agents' values go.
+
+        `nameless`: entities that nothing that stays speaks of.
+        """
+        rest, matcher = Decision(), self._matcher
+        ended = set(self.found.entities)
         async for rows in pages(self._database, "entity"):
             for row in rows:
                 agent, key = row["id"].id
                 if (agent, key) in nameless or matcher.entity(agent, key, row["name"]):
-                    found.entities.append((agent, key))
-        ended = set(found.entities)
-        gone = found.gone
+                    rest.entities.add((agent, key))
+                else:
+                    ended.discard((agent, key))  # it went, and is spoken of anew
+        ended |= rest.entities
+        gone = self.found.gone
         async for rows in pages(self._database, "relation"):
             for row in rows:
                 agent, source, kind, target = row["id"].id
@@ -336,12 +372,13 @@ class Search:
                 is_meant = any(matcher.entity(agent, key, "") for key in (source, target))
                 is_unfounded = bool(made_of) and made_of <= gone
                 if is_ended or is_meant or is_unfounded:
-                    found.relations.append((agent, source, kind, target))
+                    rest.relations.add((agent, source, kind, target))
         async for rows in pages(self._database, "agent_state"):
             for row in rows:
                 agent_id, key = row["id"].id
                 if matcher.state(agent_id, f"{key}\n{strings_of(row['value'])}"):
-                    found.states.append((agent_id, key))
+                    rest.states.add((agent_id, key))
+        return rest
 
     def _sample(self, content: str | None) -> None:
         if content and len(self.samples) < _SAMPLES and content not in self.samples:

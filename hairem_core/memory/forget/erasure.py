@@ -1,7 +1,7 @@
 """Erasing from the store: in small commits, each of which can be done again without harm."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from itertools import batched
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from hairem_core.memory.database import Statement
 from hairem_core.memory.forget.decision import Decision
 from hairem_core.memory.forget.tombstones import Tombstones
 from hairem_core.memory.fragment import Fragment
+from hairem_core.memory.paging import pages
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
@@ -102,24 +103,28 @@ class Erasure:
 
             await self._store.writer.commit(unlink)
 
-    async def graph(self) -> None:
-        """Remove entities and relations, what relations rest on, and agents' own values."""
+    async def graph(self) -> set[tuple[UUID, str, str, str]]:
+        """Remove entities and relations, what relations rest on, and agents' own values.
+
+        Return the relations that had to go besides, as nothing is left that they rest on.
+        """
         decision = self._decision
         await self._delete("entity", decision.entities)
         await self._delete("relation", decision.relations)
         await self._delete("agent_state", decision.states)
-        ids = await self._store.database.query("SELECT VALUE id FROM relation")
-        for some in batched(ids, _AT_ONCE, strict=False):
+        unfounded: set[tuple[UUID, str, str, str]] = set()
+        async for rows in pages(self._store.database, "relation"):
+            ids = [row["id"] for row in rows if self._rests_on_gone(row)]
+            for some in batched(ids, _AT_ONCE, strict=False):
 
-            async def build(head: Head, some: tuple[RecordID, ...] = some) -> Change:
-                rows = await self._store.database.query("SELECT * FROM $ids", {"ids": list(some)})
-                changed = [
-                    row for row in rows if row and not self._gone.isdisjoint(row["derived_from"])
-                ]
-                return Change(statements=[self._reduced(row) for row in changed])
+                async def build(head: Head, some: tuple[RecordID, ...] = some) -> Change:
+                    change, bare = await self._reduced(some)
+                    unfounded.update(bare)
+                    return change
 
-            await self._store.writer.commit(build)
+                await self._store.writer.commit(build)
         self._store.let_go(())
+        return unfounded
 
     async def digests(self, digests: Digests | None, words: Callable[[str], bool]) -> int:
         """Take out of what dreams say they did whatever mentions it; return of how many."""
@@ -165,27 +170,45 @@ class Erasure:
             if cut:
                 yield replace(each, **cut)
 
-    def _reduced(self, row: dict[str, Any]) -> Statement:
-        left = [each for each in row["derived_from"] if each not in self._gone]
-        lost = len(row["derived_from"]) - len(left)
-        return Statement(
-            text="UPDATE $id SET derived_from = $left, weight = $weight RETURN NONE",
-            variables={
-                "id": row["id"],
-                "left": left,
-                "weight": weight_without(row["weight"], lost),
-            },
-        )
+    def _rests_on_gone(self, row: dict[str, Any]) -> bool:
+        return not self._gone.isdisjoint(row["derived_from"])
+
+    async def _reduced(
+        self, ids: Iterable[RecordID]
+    ) -> tuple[Change, set[tuple[UUID, str, str, str]]]:
+        """Return the change that takes what goes from under relations, and which go with it."""
+        rows = await self._store.database.query("SELECT * FROM $ids", {"ids": list(ids)})
+        change = Change()
+        unfounded: set[tuple[UUID, str, str, str]] = set()
+        for row in rows:
+            if row is None or not self._rests_on_gone(row):
+                continue
+            left = [each for each in row["derived_from"] if each not in self._gone]
+            if not left:
+                agent, source, kind, target = row["id"].id
+                unfounded.add((agent, source, kind, target))
+                continue
+            lost = len(row["derived_from"]) - len(left)
+            weight = weight_without(row["weight"], lost)
+            change.statements.append(_set(row["id"], {"derived_from": left, "weight": weight}))
+        change.statements += await self._deleted("relation", unfounded)
+        return change, unfounded
 
     async def _delete(self, table: str, keys: Iterable[tuple[Any, ...]]) -> None:
         for some in batched(keys, _AT_ONCE, strict=False):
 
             async def build(head: Head, some: tuple[tuple[Any, ...], ...] = some) -> Change:
-                records = [RecordID(table, list(each)) for each in some]
-                gone = Statement(text="DELETE $ids RETURN NONE", variables={"ids": records})
-                return Change(statements=[*await self._tombstones.put(table, some), gone])
+                return Change(statements=await self._deleted(table, some))
 
             await self._store.writer.commit(build)
+
+    async def _deleted(self, table: str, keys: Collection[tuple[Any, ...]]) -> list[Statement]:
+        """Return statements that delete rows, and leave their fingerprints."""
+        if not keys:
+            return []
+        records = [RecordID(table, list(each)) for each in keys]
+        gone = Statement(text="DELETE $ids RETURN NONE", variables={"ids": records})
+        return [*await self._tombstones.put(table, keys), gone]
 
     def _said(self, numbers: Iterable[int]) -> dict[str, Any]:
         return {
@@ -204,7 +227,7 @@ class Erasure:
         }
 
 
-def _set(record: RecordID, values: dict[str, str]) -> Statement:
+def _set(record: RecordID, values: dict[str, Any]) -> Statement:
     sets = ", ".join(f"{name} = ${name}" for name in values)
     return Statement(text=f"UPDATE $id SET {sets} RETURN NONE", variables={"id": record, **values})  # noqa: S608
 

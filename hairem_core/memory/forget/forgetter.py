@@ -194,27 +194,40 @@ class Forgetter:
         self, entry: Entry, decision: Decision, matcher: Matcher, tell: Callable[[str], None]
     ) -> None:
         """Erase from the store; what came since it was decided is added to the decision."""
-        database, writer = self._store.database, self._store.writer
+        writer = self._store.writer
         number, rev = entry.number, entry.rev
-        fresh = decision
+        await self._erase_here(entry, decision, decision, matcher, tell)
         for _ in range(_ROUNDS):
-            self._emptied |= decision.events
-            self._going = decision.gone
-            erasure = Erasure(self._store, fresh, decision.gone)
-            tell("events")
-            await erasure.events()
-            tell("fragments")
-            await erasure.fragments()
-            await erasure.graph()
-            entry.digests += await erasure.digests(self._digests, matcher.words)
-            before, head = decision.copy(), writer.head
-            search = Search(database, self._archive, matcher, decision)
-            await search.since(number=number, rev=rev, until_number=head.number, until_rev=head.rev)
+            # Until a fact's sentence is empty, the interpreter may still add the fact, and names.
+            head = writer.head
+            search = Search(self._store.database, self._archive, matcher, decision)
+            fresh = await search.since(
+                number=number, rev=rev, until_number=head.number, until_rev=head.rev
+            )
             number, rev = head.number, head.rev
-            fresh = decision.without(before)
             if fresh.is_empty:
                 return
             await self._ledger.extend(entry, fresh)
+            await self._erase_here(entry, fresh, decision, matcher, tell)
+
+    async def _erase_here(
+        self,
+        entry: Entry,
+        fresh: Decision,
+        decision: Decision,
+        matcher: Matcher,
+        tell: Callable[[str], None],
+    ) -> None:
+        """Erase from the store what is fresh in a decision."""
+        self._emptied |= decision.events
+        self._going = decision.gone
+        erasure = Erasure(self._store, fresh, decision.gone)
+        tell("events")
+        await erasure.events()
+        tell("fragments")
+        await erasure.fragments()
+        decision.relations |= await erasure.graph()
+        entry.digests += await erasure.digests(self._digests, matcher.words)
 
     async def _erase_elsewhere(
         self, entry: Entry, decision: Decision, matcher: Matcher, tell: Callable[[str], None]
