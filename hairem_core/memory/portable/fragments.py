@@ -43,7 +43,8 @@ class FragmentImport:
             fresh = [each for each in given.values() if each[1].id not in known]
             kept = await not_forgotten(self._store, fresh)
             outcome = (len(kept), doubled + len(known), len(fresh) - len(kept))
-            linked = await link(self._store, self._archive, kept)
+            here = [line for _, line in given.values() if line.id in known]
+            linked = await link(self._store, self._archive, kept, here)
             unlinked.extend(linked.unlinked)
             cold.extend(linked.closed_archived)
             change = Change(changed=linked.closed)
@@ -98,7 +99,8 @@ class ArchiveImport:
         known = await self._archive.ids(ids) | await self._store.fragments.existing(ids)
         fresh = [(number, line) for number, line in given if line.id not in known]
         kept = await not_forgotten(self._store, fresh)
-        linked = await link(self._store, self._archive, kept)
+        here = [line for _, line in given if line.id in known]
+        linked = await link(self._store, self._archive, kept, here)
         made = [(fragment, line.vector()) for line, fragment in linked.fragments]
         await self._archive.put([*made, *linked.closed_archived])
 

@@ -1,6 +1,6 @@
 """What an imported fragment replaces ceases to hold here too, and is replaced by one thing only."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -31,17 +31,40 @@ class Linked:
 
 
 async def link(
-    store: MemoryStore, archive: ColdArchive | None, lines: Sequence[tuple[int, FragmentLine]]
+    store: MemoryStore,
+    archive: ColdArchive | None,
+    lines: Sequence[tuple[int, FragmentLine]],
+    known: Iterable[FragmentLine] = (),
 ) -> Linked:
     """Return what becomes of new fragments, and of what is here and replaced by them.
 
-    Raises MemoryUnavailable, ArchiveUnavailable.
+    `known` are those that are here already. One of store and archive may not have been told yet
+    what they replace in it, where an import was broken off: it is told now. Raises
+    MemoryUnavailable, ArchiveUnavailable.
     """
     linked = Linked()
     made = {line.id: line.fragment() for _, line in lines}
-    wanted = {each.replaces_id for each in made.values()} - {None}
+    older = await _fetched(store, archive, {each.id for each in known if each.replaces_id})
+    wanted = {each.replaces_id for each in (*made.values(), *older.values())} - {None}
     stored, archived = await _chains(store, archive, wanted - made.keys())
     here = stored | {each: item[0] for each, item in archived.items()}
+
+    def close(old: Fragment, new: Fragment) -> None:
+        closed = replace(
+            old,
+            valid_to=old.valid_to or max(new.valid_from, old.valid_from),
+            replaced_by=new.id,
+        )
+        here[old.id] = closed
+        if old.id in stored:
+            linked.closed.append(closed)
+        else:
+            linked.closed_archived.append((closed, archived[old.id][1]))
+
+    for new in older.values():
+        replaced = here.get(new.replaces_id) if new.replaces_id is not None else None
+        if replaced is not None and replaced.agent == new.agent and replaced.replaced_by is None:
+            close(replaced, new)
     taken = await _taken(store, wanted)
     for number, line in lines:
         fragment = made[line.id]
@@ -51,15 +74,7 @@ async def link(
                 linked.unlinked.append(number)
                 fragment = made[line.id] = replace(fragment, replaces_id=None)
             elif old is not None and old.replaced_by is None:
-                closed = replace(
-                    old,
-                    valid_to=old.valid_to or max(fragment.valid_from, old.valid_from),
-                    replaced_by=fragment.id,
-                )
-                if old_id in stored:
-                    linked.closed.append(closed)
-                else:
-                    linked.closed_archived.append((closed, archived[old_id][1]))
+                close(old, fragment)
             taken.add(old_id)
         linked.fragments.append((line, fragment))
     return linked
@@ -88,14 +103,30 @@ async def _chains(
     for _ in range(_LONGEST):
         if not ids:
             break
-        found = await store.fragments.fetch(ids, _EVERYTHING)
+        found, cold = await _places(store, archive, ids)
         stored |= found
-        away = ids - found.keys()
-        cold = await archive.fetch(away, _EVERYTHING) if archive is not None and away else {}
         archived |= cold
         next_ids = {each.replaces_id for each in found.values()}
         next_ids |= {fragment.replaces_id for fragment, _ in cold.values()}
         ids = {each for each in next_ids if each is not None} - stored.keys() - archived.keys()
+    return stored, archived
+
+
+async def _fetched(
+    store: MemoryStore, archive: ColdArchive | None, ids: Collection[UUID]
+) -> dict[UUID, Fragment]:
+    """Return fragments, wherever they are."""
+    stored, archived = await _places(store, archive, ids)
+    return stored | {each: item[0] for each, item in archived.items()}
+
+
+async def _places(
+    store: MemoryStore, archive: ColdArchive | None, ids: Collection[UUID]
+) -> tuple[dict[UUID, Fragment], dict[UUID, Item]]:
+    """Return what is in the store, and what is in the archive alone."""
+    stored = await store.fragments.fetch(ids, _EVERYTHING) if ids else {}
+    away = set(ids) - stored.keys()
+    archived = await archive.fetch(away, _EVERYTHING) if archive is not None and away else {}
     return stored, archived
 
 

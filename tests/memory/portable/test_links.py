@@ -8,8 +8,9 @@ from uuid import UUID
 
 import pytest
 
+from hairem_core.memory.archive.errors import ArchiveUnavailable
 from hairem_core.memory.archive.mover import ArchiveMover
-from hairem_core.memory.archive.store import ColdArchive
+from hairem_core.memory.archive.store import ColdArchive, Item
 from hairem_core.memory.fragment import Embedding, Fragment
 from hairem_core.memory.interpret.interpreter import Interpreter
 from hairem_core.memory.portable.exporter import export
@@ -121,6 +122,52 @@ async def test_what_comes_archived_closes_too(
     assert (await imported(store, data, archive=archive)).is_whole
 
     assert (await of(store, old)).replaced_by == new
+
+
+@pytest.mark.parametrize("comes_archived", [False, True])
+async def test_broken_off_between_store_and_archive_it_can_be_run_again(
+    store: MemoryStore,
+    other: MemoryStore,
+    archive: ColdArchive,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    comes_archived: bool,
+) -> None:
+    """The new one comes to where the old one is not: in one of both the link is made last."""
+    old = await note(other, "the key is in the drawer")
+    await imported(store, await exported(other), archive=archive)
+    new = await note(other, "the key is under the pot", old)
+    theirs = await ColdArchive.open(f"sqlite+aiosqlite:///{tmp_path / 'theirs.db'}")
+    here, there = (
+        ArchiveMover(each.database, each.writer, each.fragments, cold)
+        for each, cold in ((store, archive), (other, theirs))
+    )
+    if comes_archived:
+        assert await there.archive([await of(other, new)]) == 1
+    else:
+        assert await here.archive([await of(store, old)]) == 1
+    data = await exported(other, archive=theirs)
+    await theirs.close()
+    put = archive.put
+
+    async def put_and_go_away(items: Sequence[Item]) -> None:
+        if comes_archived:
+            await put(items)
+        raise ArchiveUnavailable("it went away", where="here", hint="Wait.")
+
+    monkeypatch.setattr(archive, "put", put_and_go_away)
+    with pytest.raises(ArchiveUnavailable):
+        await imported(store, data, archive=archive)
+    monkeypatch.undo()
+
+    for _ in range(2):
+        report = await imported(store, data, archive=archive)
+        assert report.is_whole, report.problems
+        assert report.added == 0
+    cold = await archive.fetch([old, new], EVERYTHING)
+    kept = cold[old][0] if old in cold else await of(store, old)
+    assert (kept.replaced_by, kept.is_valid) == (new, False)
+    assert (old in cold, new in cold) == (not comes_archived, comes_archived)
 
 
 @pytest.mark.parametrize("wrong", ["circle", "another agent's"])
