@@ -266,7 +266,12 @@ class MemoryViews:
             async with self._importing:
                 # So that the cursor moves on with what was interpreted elsewhere.
                 await self._service.interpreter.settle()
-                report = await import_(self._store, upload, archive=self._service.archive)
+                report = await import_(
+                    self._store,
+                    upload,
+                    archive=self._service.archive,
+                    exclusively=self._service.mover.exclusively,
+                )
         except MemoryRefused as err:
             await upload.skip()
             raise errors.InvalidFormat(err.what, where=err.where, hint=err.hint) from err

@@ -322,6 +322,20 @@ async def test_who_sends_rubbish_hears_so_however_much_it_is(house: House) -> No
     assert "no export" in response.json()["error"]["message"]
 
 
+async def test_nothing_is_taken_in_while_somebody_is_forgotten(house: House) -> None:
+    exported = (await house.http.get("/api/memory/export")).content
+    over = asyncio.Event()
+    forgetting = asyncio.create_task(house.core._remembering.mover.exclusively(over.wait))
+
+    importing = asyncio.create_task(house.http.post("/api/memory/import", content=exported))
+
+    await asyncio.wait([importing], timeout=1)
+    assert not importing.done()
+    over.set()
+    assert (await importing).json()["whole"]
+    assert await forgetting
+
+
 async def test_one_import_at_a_time(house: House) -> None:
     goes_on = asyncio.Event()
 

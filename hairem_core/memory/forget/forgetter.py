@@ -45,7 +45,8 @@ class Exclusively(Protocol):
         ...
 
 
-def _one_after_another() -> Exclusively:
+def one_after_another() -> Exclusively:
+    """Return what carries out one work after another."""
     lock = asyncio.Lock()
 
     async def exclusively[T](work: Callable[[], Awaitable[T]]) -> T:
@@ -93,7 +94,7 @@ class Forgetter:
         self._traces = traces
         self._digests = digests
         self._ledger = Ledger(store.database, store.writer)
-        self._exclusively = exclusively or _one_after_another()
+        self._exclusively = exclusively or one_after_another()
         self._emptied: set[UUID] = set()
         """Events that were emptied since this process began."""
         self._going: set[UUID] = set()

@@ -6,6 +6,7 @@ from typing import Protocol
 from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.chain import Break
 from hairem_core.memory.errors import MemoryRefused, TransactionFailed
+from hairem_core.memory.forget.forgetter import Exclusively, one_after_another
 from hairem_core.memory.portable.events import EventImport
 from hairem_core.memory.portable.fragments import ArchiveImport, FragmentImport
 from hairem_core.memory.portable.graph import (
@@ -37,6 +38,7 @@ async def import_(
     chunks: AsyncIterable[bytes],
     *,
     archive: ColdArchive | None = None,
+    exclusively: Exclusively | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> ImportReport:
     """Take an export in, and return what came of it.
@@ -45,8 +47,10 @@ async def import_(
     here yet come at the end of the chain that is. What is here already stays as it is, and what was
     forgotten here does not come back. A line that cannot be read is left out and told, with its
     number; nothing is taken in by halves. Broken off at any moment, it can simply be run again.
-    `on_progress` is told how many lines were read. Raises MemoryRefused where it is no export, or
-    one of another version, MemoryUnavailable and ArchiveUnavailable.
+    `exclusively` carries out a piece of work while nothing is forgotten, nor moved to the archive
+    or back: what was asked of both stays true until it is done. `on_progress` is told how many
+    lines were read. Raises MemoryRefused where it is no export, or one of another version,
+    MemoryUnavailable and ArchiveUnavailable.
     """
     report, problems = ImportReport(), Problems()
     reader = Reader(chunks, problems)
@@ -64,18 +68,23 @@ async def import_(
         "state": StateImport(store, problems),
         "dream": dreams,
     }
+    exclusively = exclusively or one_after_another()
     batch: list[tuple[int, Line]] = []
+
+    async def take() -> None:
+        await _take(parts, batch, report, problems)
+
     async for number, line in lines:
         if isinstance(line, HeaderLine):
             problems.add(number, "is a second first line", "Import one file at a time.")
             continue
         if batch and (len(batch) >= _BATCH or batch[0][1].line != line.line):
-            await _take(parts, batch, report, problems)
+            await exclusively(take)
             batch = []
             if on_progress is not None:
                 on_progress(number - 1)
         batch.append((number, line))
-    await _take(parts, batch, report, problems)
+    await exclusively(take)
     await dreams.finish(report.tallies.setdefault("dream", Tally()))
     await store.names.load(store.database)
     store.let_go(())

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid7
 
-from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.fragment import Embedding, Entity, Fragment, Relation
 from hairem_core.memory.portable.exporter import export
 from hairem_core.memory.portable.importer import import_
@@ -27,9 +26,9 @@ async def chunks(data: bytes, size: int = 10_000) -> AsyncIterator[bytes]:
 
 
 async def imported(
-    store: MemoryStore, data: bytes, *, archive: ColdArchive | None = None, size: int = 10_000
+    store: MemoryStore, data: bytes, *, size: int = 10_000, **options: Any
 ) -> ImportReport:
-    return await import_(store, chunks(data, size), archive=archive)
+    return await import_(store, chunks(data, size), **options)
 
 
 async def contents(store: MemoryStore) -> dict[str, Any]:

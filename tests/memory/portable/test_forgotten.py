@@ -1,7 +1,8 @@
 """What was forgotten here does not come back with an export from before; what is new is kept."""
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,8 @@ from uuid import uuid7
 import pytest
 from surrealdb import RecordID
 
-from hairem_core.memory.archive.store import ColdArchive
+from hairem_core.memory.archive.mover import ArchiveMover
+from hairem_core.memory.archive.store import ColdArchive, Item
 from hairem_core.memory.database import Statement
 from hairem_core.memory.forget.forgetter import Forgetter
 from hairem_core.memory.forget.selector import Selector
@@ -248,6 +250,36 @@ async def test_what_a_dream_said_of_it(
     (dream,) = await store.database.query("SELECT * FROM dream")
     assert json.loads(dream["digest"]) == {"learned": learned[1:]}
     assert json.loads(dream["progress"]) == {"moving": [], "digest": {"learned": learned[1:]}}
+
+
+async def test_what_is_forgotten_while_it_is_imported(
+    store: MemoryStore, archive: ColdArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = said("Zebulon is a liar")
+    await store.record(message)
+    liar = fragment(store, "a liar", derived_from=(message.header.msg_id,))
+    await archive.put([(liar, None)])
+    before = await exported(store, archive=archive)
+    await archive.remove([liar.id])
+    mover = ArchiveMover(store.database, store.writer, store.fragments, archive)
+    forgetter = Forgetter(store, archive=archive, exclusively=mover.exclusively)
+    put = archive.put
+    forgetting = []
+
+    async def late(items: Sequence[Item]) -> None:
+        # It was asked already whether the sentence is forgotten.
+        monkeypatch.undo()
+        task = asyncio.create_task(forgetter.forget(Selector(subject="Zebulon"), vacuum=False))
+        forgetting.append(task)
+        await asyncio.wait([task], timeout=1)
+        await put(items)
+
+    monkeypatch.setattr(archive, "put", late)
+    await imported(store, before, archive=archive, exclusively=mover.exclusively)
+
+    (task,) = forgetting
+    assert (await task).counts["archived"] == 1
+    assert await archive.ids([liar.id]) == set()
 
 
 async def test_what_is_said_anew_is_kept(store: MemoryStore, archive: ColdArchive) -> None:
