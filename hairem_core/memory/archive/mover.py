@@ -1,7 +1,8 @@
 """Between the store and the archive: fragments are in one of them, never in none.
 
 A fragment is handed over in two steps, each durable: it is put where it goes, and then removed from
-where it was. Killed in between it is in both; the store's word counts, and `reconcile` clears up.
+where it was. Killed in between it is in both; the store's word counts, also when it has forgotten
+it by then, and `reconcile` clears up.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from surrealdb import RecordID
 from hairem_core.memory.archive.errors import ArchiveUnavailable
 from hairem_core.memory.archive.store import ColdArchive, Item
 from hairem_core.memory.database import Database
+from hairem_core.memory.forget.tombstones import Tombstones
 from hairem_core.memory.fragment import Embedding, Fragment
 from hairem_core.memory.fragments import FragmentStore
 from hairem_core.memory.scope import Scope
@@ -88,15 +90,20 @@ class ArchiveMover:
     async def reconcile(self) -> int:
         """Remove from the archive what is in the store as well, and return how much that was.
 
-        An archive that cannot be reached is told as in `archive`. Raises MemoryUnavailable.
+        So goes what was forgotten while it was handed over, and has been archived since. An archive
+        that cannot be reached is told as in `archive`. Raises MemoryUnavailable.
         """
+        tombstones = Tombstones(self._database)
         removed = 0
         try:
             async for page in self._archive.all_ids():
                 async with self._lock:
                     doubles = await self._fragments.existing(page)
+                    forgotten = await tombstones.of("fragment", set(page) - doubles)
                     if doubles:
                         removed += await self._archive.remove(doubles, scrub=False)
+                    if forgotten:
+                        removed += await self._archive.remove(forgotten)
         except ArchiveUnavailable as err:
             self._tell(err)
         else:

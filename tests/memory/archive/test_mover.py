@@ -144,6 +144,29 @@ async def test_in_both_the_stores_word_counts(
     assert len(await stored(warm, [each.id for each in sent])) == 600
 
 
+async def test_what_was_let_go_of_amid_a_hand_over_does_not_stay_archived(
+    warm: Warm, archive: ColdArchive, mover: ArchiveMover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = [fragment(1), fragment(2)]
+    await remember(warm, sent)
+    ids = [each.id for each in sent]
+    put = archive.put
+
+    async def put_and_die(items: Sequence[Item]) -> None:
+        await put(items)
+        await warm.fragments.remove(ids[0], _ALL)
+        raise ArchiveUnavailable("it was killed", where="here", hint="Start it again.")
+
+    monkeypatch.setattr(archive, "put", put_and_die)
+    assert await mover.archive(list((await stored(warm, ids)).values())) == 0
+    assert await archive.ids(ids) == set(ids)
+
+    assert await mover.reconcile() == 2
+
+    assert await archive.ids(ids) == set()
+    assert set(await stored(warm, ids)) == {ids[1]}
+
+
 async def test_restoring_what_is_there_as_well_keeps_the_stores(
     warm: Warm, archive: ColdArchive, mover: ArchiveMover
 ) -> None:
