@@ -51,7 +51,9 @@ class MemoryService:
     ) -> None:
         self.store = store
         self.archive = archive
-        self.mover = ArchiveMover(store.database, store.writer, store.fragments, archive)
+        self.mover = ArchiveMover(
+            store.database, store.writer, store.fragments, archive, clock=store.clock
+        )
         self.cold = store.cold = ColdRecall(archive, self.mover)
         self.interpreter = Interpreter(
             store.database,

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import batched
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from hairem_core.memory.fragment import Embedding, Fragment
 from hairem_core.memory.fragments import FragmentStore
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.writer import Change, Head, Writer
+from hairem_core.sdk.message import now
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -40,11 +41,14 @@ class ArchiveMover:
         writer: Writer,
         fragments: FragmentStore,
         archive: ColdArchive,
+        *,
+        clock: Callable[[], datetime] = now,
     ) -> None:
         self._database = database
         self._writer = writer
         self._fragments = fragments
         self._archive = archive
+        self._clock = clock
         self._lock = asyncio.Lock()
         self.problem: str | None = None
         """Why the archive could not be reached the last time; None while it can."""
@@ -131,7 +135,7 @@ class ArchiveMover:
 
     async def _take_back(self, wanted: Sequence[UUID]) -> list[Fragment]:
         items = await self._archive.fetch(wanted, _EVERYTHING)
-        now = datetime.now(UTC)
+        used = self._clock()
         change = Change()
 
         async def build(head: Head) -> Change:
@@ -139,7 +143,7 @@ class ArchiveMover:
             for each in wanted:
                 if each in items and each not in there:
                     fragment, embedding = items[each]
-                    back = replace(fragment, last_used=max(now, fragment.last_used))
+                    back = replace(fragment, last_used=max(used, fragment.last_used))
                     change.added.append(back)
                     if embedding is not None:
                         change.embeddings.append((back, embedding))

@@ -215,7 +215,8 @@ class _Exporter:
         for start in range(self._head.seq, self._store.writer.head.seq, PAGE):
             rows = await self._store.database.query(
                 "SELECT * FROM fragment WHERE seq > $after AND seq <= $until "
-                "AND at < $began AND last_used >= $began",
+                # What is new was not of use yet: the clock, which may be put back, is not asked.
+                "AND at < $began AND last_used > at",
                 {"after": start, "until": start + PAGE, "began": self._began},
             )
             found = [fragment_of(row) for row in rows if self._is_meant(row["agent"])]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -295,19 +296,28 @@ async def _facts(store: MemoryStore) -> list[Fragment]:
     return [each for each in found.values() if each.kind == "fact"]
 
 
+@pytest.mark.parametrize("minutes", [1, -1], ids=["as it goes", "put back"])
 async def test_what_comes_back_from_the_archive_meanwhile_is_not_missed(
-    other: MemoryStore, archive: ColdArchive
+    store: MemoryStore, archive: ColdArchive, minutes: int
 ) -> None:
-    kept = [await note(other, f"thing number {number}") for number in range(3)]
-    mover = ArchiveMover(other.database, other.writer, other.fragments, archive)
-    assert await mover.archive([await of(other, kept[0])]) == 1
-    data = b""
-    async for chunk in export(other, archive=archive):
-        if not data:
-            await mover.restore([kept[0]])
-        data += chunk
+    time = store.clock()
+    store.clock = clock = lambda: time
+    mover = ArchiveMover(store.database, store.writer, store.fragments, archive, clock=clock)
+    kept = [await note(store, f"thing number {number}") for number in range(3)]
+    time += timedelta(days=1)
+    assert await mover.archive([await of(store, kept[0])]) == 1
+
+    exporting = export(store, archive=archive)
+    data = await anext(exporting)
+    time += timedelta(minutes=minutes)
+    (back,) = await mover.restore([kept[0]])
+    late = await note(store, "new")
+    data += b"".join([chunk async for chunk in exporting])
+
+    assert back.last_used == time
     ids = {json.loads(each).get("id") for each in data.splitlines()}
     assert {str(each) for each in kept} <= ids
+    assert str(late) not in ids
 
 
 async def test_a_chain_is_closed_whatever_the_order_of_lines(
