@@ -52,9 +52,10 @@ async def export(
 ) -> AsyncGenerator[bytes]:
     """Yield a store as an export: everything, or what concerns one agent, given its id.
 
-    What is recorded after it was begun is left out; what is forgotten meanwhile may be in it. It
-    takes the same little memory however much there is. Raises MemoryRefused for an agent that
-    memory does not know, MemoryUnavailable, ArchiveUnavailable.
+    What is recorded after it was begun is left out, and what ceased to hold since holds in it; what
+    is forgotten meanwhile may be in it, and how often something was of use. It takes the same
+    little memory however much there is. Raises MemoryRefused for an agent that memory does not
+    know, MemoryUnavailable, ArchiveUnavailable.
     """
     scope = None
     if agent is not None:
@@ -168,19 +169,22 @@ class _Exporter:
             yield [FragmentLine.of(each, vectors.get(each.id)) for each in found]
 
     async def _as_they_were(self, found: list[Fragment]) -> list[Fragment]:
-        """Have those hold again that were replaced by something that is left out."""
-        successors = {
-            each.replaced_by: each
-            for each in found
-            if each.rev > self._head.rev and each.replaced_by is not None
-        }
-        if not successors:
+        """Have those hold again that ceased to since this was begun."""
+        ended = [each for each in found if each.rev > self._head.rev and not each.is_valid]
+        if not ended:
             return found
-        ids = [RecordID("fragment", each) for each in successors]
+        ids = [RecordID("fragment", each.replaced_by) for each in ended if each.replaced_by]
         rows = await self._store.database.query("SELECT * FROM $ids", {"ids": ids})
         late = {row["id"].id for row in rows if row and row["seq"] > self._head.seq}
+
+        def is_late(each: Fragment) -> bool:
+            if each.replaced_by is not None:
+                return each.replaced_by in late
+            return each.valid_to is not None and each.valid_to >= self._began
+
+        held = {each.id for each in ended if is_late(each)}
         return [
-            replace(each, valid_to=None, replaced_by=None) if each.replaced_by in late else each
+            replace(each, valid_to=None, replaced_by=None) if each.id in held else each
             for each in found
         ]
 

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import AsyncGenerator
+from datetime import datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -204,6 +206,35 @@ async def test_what_is_written_meanwhile_is_left_out(other: MemoryStore) -> None
     (line,) = [each for each in held if each.get("id") == str(replaced)]
     assert "valid_to" not in line
     assert "replaced_by" not in line
+
+
+async def test_what_ceases_to_hold_meanwhile_holds_in_it(store: MemoryStore) -> None:
+    await fill(store)
+    late, early = [
+        (await store.recall("renarde", f"drawer {number} holds", limit=1, kinds=["episode"]))[0]
+        for number in (3, 4)
+    ]
+    long_ago = store.clock()
+    await _close(store, early.fragment_id, long_ago)
+    lines = export(store)
+    data = await anext(lines)
+    await _close(store, late.fragment_id, store.clock())
+    await _close(store, early.fragment_id, long_ago)  # changed meanwhile, and closed before
+    data += b"".join([chunk async for chunk in lines])
+
+    found = {line.get("id"): line for line in map(json.loads, data.splitlines())}
+    assert "valid_to" not in found[str(late.fragment_id)]
+    assert "valid_to" in found[str(early.fragment_id)]
+
+
+async def _close(store: MemoryStore, fragment_id: UUID | None, at: datetime) -> None:
+    assert fragment_id is not None
+    fragment = await store.fragments.get(fragment_id, Scope(agent=None))
+
+    async def build(head: Head) -> Change:
+        return Change(changed=[fragment.closed(at, None)])
+
+    await store.writer.commit(build)
 
 
 async def test_without_vectors(other: MemoryStore) -> None:
