@@ -14,6 +14,7 @@ from hairem_core.memory.chain import (
     ranges,
     seal,
 )
+from hairem_core.memory.errors import TransactionFailed
 from hairem_core.memory.portable.lines import EventLine, HeaderLine, Line
 from hairem_core.memory.portable.reader import Problems
 from hairem_core.memory.portable.report import Tally
@@ -39,11 +40,7 @@ class EventImport:
 
     async def take(self, lines: Sequence[tuple[int, Line]], tally: Tally) -> None:
         """See `Part`."""
-        sound = [
-            line
-            for number, line in lines
-            if isinstance(line, EventLine) and self._is_sound(number, line, tally)
-        ]
+        sound, faults = self._checked(lines)
         outcome = (0, 0, 0, True)
 
         async def build(head: Head) -> Change | None:
@@ -86,38 +83,61 @@ class EventImport:
             change.interpreted = interpreted if interpreted != head.interpreted else None
             return change
 
-        await self._store.writer.commit(build)
+        try:
+            await self._store.writer.commit(build)
+        except TransactionFailed:
+            if len(lines) == 1:  # it is not given again, and the next one comes after it
+                self._note_last(lines)
+            raise
         added, were_known, left_out, is_kept = outcome
         tally.added += added
         tally.known += were_known
         tally.left_out += left_out
         self.added += added
         self.is_kept = self.is_kept and (is_kept or not added)
+        self._note_last(lines)
+        tally.refused += len(faults)
+        for at, line, what in faults:
+            self._problems.add(
+                at,
+                f"event {line.number} {what}",
+                "It was left out, since it may not be what was said. Get an undamaged file.",
+            )
 
-    def _is_sound(self, number: int, line: EventLine, tally: Tally) -> bool:
-        """Return whether an event is as it was recorded; note what is wrong."""
-        what = self._fault(line)
-        self._number, self._hash = line.number, line.hash
-        if what is None:
-            return True
-        tally.refused += 1
-        self._problems.add(
-            number,
-            f"event {line.number} {what}",
-            "It was left out, since it may not be what was said. Get an undamaged file.",
-        )
-        return False
+    def _checked(
+        self, lines: Sequence[tuple[int, Line]]
+    ) -> tuple[list[EventLine], list[tuple[int, EventLine, str]]]:
+        """Return the events that are as they were recorded, and what is wrong with the others."""
+        sound: list[EventLine] = []
+        faults: list[tuple[int, EventLine, str]] = []
+        last_number, last_hash = self._number, self._hash
+        for number, line in lines:
+            assert isinstance(line, EventLine)
+            what = _fault(line, last_number, last_hash)
+            last_number, last_hash = line.number, line.hash
+            if what is None:
+                sound.append(line)
+            else:
+                faults.append((number, line, what))
+        return sound, faults
 
-    def _fault(self, line: EventLine) -> str | None:
-        row: dict[str, Any] = line.row()
-        if line.salt is None:
-            if line.erased_by is None or any(row.get(name) is not None for name in BODY):
-                return "was altered: it has lost its salt"
-        elif line.erased_by is not None or body_hash(row, line.salt) != line.body_hash:
-            return "was altered: who said what is not as it was"
-        previous = line.previous
-        if previous is None and line.number == self._number + 1:
-            previous = self._hash
-        if previous is not None and event_hash(row, previous) != line.hash:
-            return "was altered: it does not fit its place in the chain"
-        return None
+    def _note_last(self, lines: Sequence[tuple[int, Line]]) -> None:
+        _, last = lines[-1]
+        assert isinstance(last, EventLine)
+        self._number, self._hash = last.number, last.hash
+
+
+def _fault(line: EventLine, last_number: int, last_hash: bytes | None) -> str | None:
+    """Return in what an event is not as it was recorded, given the line before; None if it is."""
+    row: dict[str, Any] = line.row()
+    if line.salt is None:
+        if line.erased_by is None or any(row.get(name) is not None for name in BODY):
+            return "was altered: it has lost its salt"
+    elif line.erased_by is not None or body_hash(row, line.salt) != line.body_hash:
+        return "was altered: who said what is not as it was"
+    previous = line.previous
+    if previous is None and line.number == last_number + 1:
+        previous = last_hash
+    if previous is not None and event_hash(row, previous) != line.hash:
+        return "was altered: it does not fit its place in the chain"
+    return None

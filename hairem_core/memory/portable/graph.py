@@ -164,10 +164,13 @@ class AgentImport(_Rows):
             if name == line.name and agent != line.id
         ]
         if others:
-            self._notes.append(
+            note = (
                 f"{line.name} is {line.id} in the file and {others[0]} here: give it the former as "
                 "`uuid` in its manifest, and it remembers both."
             )
+            # Lines that are refused together are given again one by one.
+            if note not in self._notes:
+                self._notes.append(note)
         return {"id": RecordID("agent", line.id), "name": line.name}
 
 
@@ -184,19 +187,13 @@ class StateImport(_Rows):
 
     async def take(self, lines: Sequence[tuple[int, Line]], tally: Tally) -> None:
         """See `Part`."""
-        sound = [each for each in lines if self._is_sound(*each)]
-        tally.refused += len(lines) - len(sound)
+        sound = [each for each in lines if _has_json(each[1])]
         if sound:
             await super().take(sound, tally)
-
-    def _is_sound(self, number: int, line: Line) -> bool:
-        assert isinstance(line, StateLine)
-        try:
-            json.loads(line.value)
-        except ValueError, RecursionError:
-            self._problems.add(number, "its value is not JSON", "It was left out.")
-            return False
-        return True
+        tally.refused += len(lines) - len(sound)
+        for number, line in lines:
+            if not _has_json(line):
+                self._problems.add(number, "its value is not JSON", "It was left out.")
 
 
 class DreamImport(_Rows):
@@ -264,6 +261,15 @@ class DreamImport(_Rows):
         if isinstance(progress, dict) and {"since", "limit"} <= progress.keys():
             progress |= {"since": seq, "limit": seq}
         return line.model_copy(update={"progress": json.dumps(progress, ensure_ascii=False)})
+
+
+def _has_json(line: Line) -> bool:
+    assert isinstance(line, StateLine)
+    try:
+        json.loads(line.value)
+    except ValueError, RecursionError:
+        return False
+    return True
 
 
 def _key(row: _Row) -> Key:

@@ -29,7 +29,10 @@ class Part(Protocol):
     """Takes in one kind of line."""
 
     async def take(self, lines: Sequence[tuple[int, Line]], tally: Tally) -> None:
-        """Take in lines, all in one commit. Raises TransactionFailed, having done nothing."""
+        """Take in lines, all in one commit.
+
+        Raises TransactionFailed, having counted and told nothing: each can be given again alone.
+        """
         ...
 
 

@@ -14,10 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hairem_core.memory.chain import ChainCheck
-from hairem_core.memory.errors import MemoryRefused
+from hairem_core.memory.chain import ChainCheck, body_hash
+from hairem_core.memory.errors import MemoryRefused, TransactionFailed
+from hairem_core.memory.portable.lines import EventLine
 from hairem_core.memory.portable.reader import Problems, Reader
 from hairem_core.memory.store import MemoryStore
+from hairem_core.memory.writer import Builder, Change, Head
 from tests.memory.portable.copies import chunks, contents, exported, fill, imported
 
 ROOT = Path(__file__).parents[3]
@@ -105,6 +107,52 @@ async def test_no_field_of_an_event_can_be_altered(
     # A number that was altered looks like a gap: it is the file as a whole that tells.
     assert report.problems[0].line in (number, number + 1, 0 if field == "number" else number)
     assert isinstance(await store.events.verify(), ChainCheck)
+
+
+async def test_what_is_refused_together_is_told_once_when_it_is_taken_one_by_one(
+    store: MemoryStore, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its words were replaced, and sealed anew: only its place in the chain tells.
+    _, first = at_line(data, "event")
+    event = EventLine.model_validate_json(first).model_copy(update={"content": "I never said it"})
+    assert event.salt is not None
+    sealed = event.model_copy(update={"body_hash": body_hash(event.row(), event.salt)})
+    bad = data.replace(first, sealed.to_bytes())
+    _, state = at_line(data, "state")
+    bad = bad.replace(
+        state, b"".join(_with(state, key=key, value=value) for key, value in STATES.items())
+    )
+    commit = store.writer.commit
+
+    async def one_by_one(build: Builder) -> Head:
+        async def built(head: Head) -> Change | None:
+            change = await build(head)
+            rows = [] if change is None else [*change.events]
+            for each in change.statements if change is not None else ():
+                rows += each.variables.get("rows", [])
+            if len(rows) > 1:
+                raise TransactionFailed("one of them is to blame")
+            return change
+
+        return await commit(built)
+
+    monkeypatch.setattr(store.writer, "commit", one_by_one)
+    report = await imported(store, bad)
+
+    told = [each.what for each in report.problems if each.line]
+    assert len(told) == 2, told
+    assert "does not fit its place" in told[0]
+    assert "not JSON" in told[1]
+    assert report.tallies["event"].refused == report.tallies["state"].refused == 1
+    assert report.tallies["state"].added == 2
+    assert b"I never said it" not in await exported(store)
+
+
+STATES = {"a": "1", "b": "2", "c": "nonsense"}
+
+
+def _with(line: bytes, **values: str) -> bytes:
+    return json.dumps({**json.loads(line), **values}).encode() + b"\n"
 
 
 @pytest.mark.parametrize(
