@@ -159,14 +159,14 @@ class Eraser:
         except TimeoutError as err:
             raise BusError(
                 f"Redis did not write its files anew within {_REWRITE_SECONDS:g} seconds",
-                hint="Look at its log and at the free space; it is tried again at the next start.",
+                hint="Look at its log and at the free space; it is tried again each night.",
             ) from err
 
     async def _check(self, status: str) -> None:
         if (told := (await self._persistence())[status]) != "ok":
             raise BusError(
                 f"Redis could not write its files anew ({status}: {told})",
-                hint="Look at its log and at the free space; it is tried again at the next start.",
+                hint="Look at its log and at the free space; it is tried again each night.",
             )
 
     async def _is_any(self, flags: tuple[str, ...]) -> bool:

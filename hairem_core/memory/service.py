@@ -79,6 +79,7 @@ class MemoryService:
             publish=publish,
             language=language,
             lock=self._upkeep,
+            before_night=self._finish_forgetting,
         )
         self.forgetter = Forgetter(
             store,
@@ -141,6 +142,9 @@ class MemoryService:
         await self.forgetter.resume()
         self.interpreter.start()
         await self.dreamer.start()
+
+    async def _finish_forgetting(self) -> None:
+        await self.forgetter.resume()
 
     async def _exclusively[T](self, work: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `work`, during which no dream is dreamt and nothing archived."""

@@ -10,6 +10,7 @@ from hairem_core.config.system import MemoryConfig
 from hairem_core.memory.forget.selector import Selector
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.service import MemoryService
+from tests.memory.forget.house import AwayBus
 from tests.memory.interpret.models import ToldModel, facts_answer
 from tests.memory.messages import said
 
@@ -88,6 +89,31 @@ async def test_forgetting_waits_for_a_dream_and_the_dream_for_it(service: Memory
     await asyncio.gather(*tasks)
     assert await store.recall("renarde", "Zorblex", limit=5, include_archived=True) == []
     assert (await service.describe())["dream"]["chain"] == "whole"
+
+
+async def test_what_could_not_be_forgotten_is_tried_again_at_night(tmp_path: Path) -> None:
+    bus = AwayBus()
+    service = await MemoryService.open(tmp_path, MemoryConfig(), traces=bus)
+    await service.start()
+    try:
+        await service.store.record(said("Zorblex rang"))
+        assert not (await service.forgetter.forget(Selector(subject="Zorblex"))).is_complete
+        # What is said of it from then on is remembered as ever.
+        await service.store.record(said("Zorblex rings again"))
+
+        assert (await service.dreamer.dream("night")).chain is not None  # and dreams all the same
+        bus.is_away = False
+        # One that is asked for may be dreamt where there is no bus.
+        await service.dreamer.dream("asked")
+        assert bus.erased == 0
+        await service.dreamer.dream("night")
+
+        assert bus.erased == 3
+        assert await service.forgetter.resume() == []
+        found = await service.store.recall("renarde", "Who rings?", limit=5)
+        assert [each.content for each in found] == ["Zorblex rings again"]
+    finally:
+        await service.close()
 
 
 async def test_an_archive_that_is_away_is_no_reason_not_to_start(tmp_path: Path) -> None:

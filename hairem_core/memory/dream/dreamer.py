@@ -73,10 +73,12 @@ class Dreamer:
         lock: asyncio.Lock | None = None,
         model_timeout: float = _MODEL_SECONDS,
         sleep: Sleep = asyncio.sleep,
+        before_night: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         """`language`: the house's, of what is said by nobody told in which. `lock` is held while a
-        dream is dreamt.
+        dream is dreamt. `before_night` is done before each dream that nobody asked for, without it.
         """
+        self._before_night = before_night
         self._lock = lock or asyncio.Lock()
         self._store = store
         self._config = config
@@ -133,7 +135,7 @@ class Dreamer:
         """
         if self._dreaming is None or self._dreaming.done():
             if self._is_stopped:
-                raise DreamStopped("nothing is dreamt any more", hint="H-Core is stopping.")
+                raise _stopping()
             self._dreaming = asyncio.create_task(self._dream(reason), name="dream")
             self._dreaming.add_done_callback(_retrieved)
         return await asyncio.shield(self._dreaming)
@@ -205,7 +207,16 @@ class Dreamer:
             return self._journal
 
     async def _dream(self, reason: Reason) -> Digest:
+        if self._before_night is not None and reason != "asked":
+            try:
+                await self._before_night()
+            except HairemError as err:
+                _LOGGER.warning("Before the dream: %s", err)
+            except Exception:  # nothing of it is to keep the house from dreaming
+                _LOGGER.exception("Before the dream")
         async with self._lock:
+            if self._is_stopped:
+                raise _stopping()
             return await self._dream_alone(reason)
 
     async def _dream_alone(self, reason: Reason) -> Digest:
@@ -340,6 +351,10 @@ class Dreamer:
             )
             self._first_event = min(rows, default=None)
         return self._first_event
+
+
+def _stopping() -> DreamStopped:
+    return DreamStopped("nothing is dreamt any more", hint="H-Core is stopping.")
 
 
 def _before(step: Step) -> float:

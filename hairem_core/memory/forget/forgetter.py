@@ -171,10 +171,12 @@ class Forgetter:
                 on_progress(step, _STEPS.index(step) / len(_STEPS))
 
         unfinished: list[str] = []
-        if entry.stage == "erasing":
+        if entry.stage != "files":
             assert entry.selector is not None
             matcher = await self._matcher(entry.selector)
-            await self._erase(entry, decision, matcher, tell)
+            if entry.stage == "erasing":
+                await self._erase(entry, decision, matcher, tell)
+                await self._ledger.erased_here(entry)
             unfinished = await self._erase_elsewhere(entry, decision, matcher, tell)
             await self._note_for_receipt(entry, decision)
             self._going = set()
@@ -227,7 +229,9 @@ class Forgetter:
         await erasure.events()
         tell("fragments")
         await erasure.fragments()
-        decision.relations |= await erasure.graph()
+        if unfounded := await erasure.graph():
+            decision.relations |= unfounded
+            await self._ledger.extend(entry, Decision(relations=unfounded))
         entry.digests += await erasure.digests(self._digests, matcher.words)
 
     async def _erase_elsewhere(

@@ -30,7 +30,8 @@ class Entry(BaseModel):
     started_at: datetime
     selector: Selector | None
     """None once only files are left to be written anew: they must not hold it."""
-    stage: Literal["erasing", "files"] = "erasing"
+    stage: Literal["erasing", "elsewhere", "files"] = "erasing"
+    """`elsewhere`: all is erased from the store; what was said since is none of it any more."""
     number: int
     """Of the last event that was looked at."""
     rev: int
@@ -71,6 +72,11 @@ class Ledger:
     async def update(self, entry: Entry) -> None:
         """Write down how far it is."""
         await self._commit([_put(entry.id, 0, "entry", entry.model_dump_json())])
+
+    async def erased_here(self, entry: Entry) -> None:
+        """Write down that nothing is left in the store."""
+        entry.stage = "elsewhere"
+        await self.update(entry)
 
     async def only_files_left(self, entry: Entry) -> None:
         """Write down that all is erased, and let go of what was."""

@@ -108,7 +108,8 @@ class Receipt(_Report):
     vacuumed: bool
     """Whether the store's files were written anew, so that they hold nothing of it."""
     unfinished: list[str] = Field(default_factory=list)
-    """What could not be done yet, and why; it is tried again at the next start."""
+    """What could not be done yet, and why; it is tried again each night, and at the next start.
+    """
     not_reached: list[Place]
     """Where it may still be."""
 

@@ -14,6 +14,7 @@ from surrealdb import RecordID
 from hairem_core.hlink.bus import Bus
 from hairem_core.hlink.dead import bury
 from hairem_core.hlink.eraser import Eraser
+from hairem_core.hlink.errors import BusUnavailable
 from hairem_core.memory.archive.selection import Selection
 from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.chain import ChainCheck
@@ -43,6 +44,25 @@ class House:
     forgetter: Forgetter
     note: UUID | None = None
     """Id of the note that holds the secret."""
+
+
+class AwayBus:
+    """Stands for a bus that cannot be reached, and then can: it holds three messages."""
+
+    reaches_files = True
+
+    def __init__(self) -> None:
+        self.is_away = True
+        self.erased = 0
+
+    async def count(self, matches: object, words: object) -> int:
+        return 0
+
+    async def erase(self, matches: object, words: object) -> int:
+        if self.is_away:
+            raise BusUnavailable("Redis cannot be reached")
+        self.erased += 3
+        return 3
 
 
 @asynccontextmanager

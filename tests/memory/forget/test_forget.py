@@ -13,7 +13,6 @@ from uuid import UUID, uuid7
 import pytest
 from pydantic import ValidationError
 
-from hairem_core.hlink.errors import BusUnavailable
 from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.chain import ChainCheck
 from hairem_core.memory.forget.forgetter import Forgetter
@@ -22,7 +21,7 @@ from hairem_core.memory.fragment import Fragment, fragment_id
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
-from tests.memory.forget.house import files_with, open_house, plant, rows_with
+from tests.memory.forget.house import AwayBus, files_with, open_house, plant, rows_with
 from tests.memory.messages import answered, said
 from tests.memory.portable.copies import exported, imported
 from tests.support.mariadb import MariaDb
@@ -158,24 +157,9 @@ def test_a_name_is_no_pattern(text: str) -> None:
     assert not matcher.words("it is zorbXlex aab 7 x z")
 
 
-class _Away:
-    reaches_files = True
-
-    def __init__(self) -> None:
-        self.is_away = True
-
-    async def count(self, matches: object, words: object) -> int:
-        return 0
-
-    async def erase(self, matches: object, words: object) -> int:
-        if self.is_away:
-            raise BusUnavailable("Redis cannot be reached")
-        return 3
-
-
 async def test_what_is_away_is_told_and_done_later(store: MemoryStore) -> None:
     await store.record(said("Zorblex sings"))
-    bus = _Away()
+    bus = AwayBus()
     forgetter = Forgetter(store, traces=bus)
 
     receipt = await forgetter.forget(Selector(subject="zorblex"))
