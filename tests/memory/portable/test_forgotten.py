@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -109,21 +109,47 @@ async def forget(store: MemoryStore, archive: ColdArchive, selector: Selector) -
     assert "zebulon" not in receipt.model_dump_json().lower()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """What came of importing an export from before something was forgotten."""
+
+    before: bytes
+    """The export."""
+    kept: dict[str, Any]
+    """All that was there before the import, and is after it."""
+    report: ImportReport
+
+
+async def forgotten_then_imported(
+    store: MemoryStore,
+    archive: ColdArchive,
+    selector: Selector,
+    *,
+    since: Callable[[], Awaitable[None]] | None = None,
+) -> Attempt:
+    """Export, forget, do what `since` does, and import: fail if that changes anything."""
+    before = await exported(store, archive=archive)
+    await forget(store, archive, selector)
+    if since is not None:
+        await since()
+    kept = await contents(store)
+    report = await imported(store, before, archive=archive)
+    assert report.is_whole, report.problems
+    assert report.added == 0
+    assert await contents(store) == kept
+    return Attempt(before=before, kept=kept, report=report)
+
+
 def left_out(report: ImportReport) -> dict[str, int]:
     return {kind: tally.left_out for kind, tally in report.tallies.items() if tally.left_out}
 
 
 async def test_what_no_event_tells_of(store: MemoryStore, archive: ColdArchive) -> None:
     await live(store, archive)
-    before = await exported(store, archive=archive)
-    await forget(store, archive, Selector(subject="Zebulon"))
-    kept = await contents(store)
 
-    report = await imported(store, before, archive=archive)
+    done = await forgotten_then_imported(store, archive, Selector(subject="Zebulon"))
 
-    assert report.is_whole, report.problems
-    assert report.added == 0
-    assert left_out(report) == {
+    assert left_out(done.report) == {
         "fragment": 3,
         "archived": 1,
         "entity": 1,
@@ -131,8 +157,7 @@ async def test_what_no_event_tells_of(store: MemoryStore, archive: ColdArchive) 
         "state": 1,
     }
     # Of what stays, what it owed to him does not come back either.
-    assert await contents(store) == kept
-    (bone,) = kept["relation"]
+    (bone,) = done.kept["relation"]
     assert bone["weight"] == 4.0
     assert len(bone["derived_from"]) == 1
     assert await store.recall("renarde", "Who is a liar?", limit=5) == []
@@ -141,22 +166,17 @@ async def test_what_no_event_tells_of(store: MemoryStore, archive: ColdArchive) 
     assert await store.get_state("renarde", "mood") == "calm"
     assert b"ebulon" not in await exported(store, archive=archive)
     # Once more, line by line, it is the same.
-    assert left_out(await imported(store, before, archive=archive, size=7)) == left_out(report)
+    again = await imported(store, done.before, archive=archive, size=7)
+    assert left_out(again) == left_out(done.report)
 
 
 async def test_by_the_agent_whose_it_was(store: MemoryStore, archive: ColdArchive) -> None:
     # What was said to two of them stays, as it is not hers alone.
     await store.record(said("Rex barks", to="core:crew"))
     await live(store, archive)
-    before = await exported(store, archive=archive)
-    await forget(store, archive, Selector(agent="renarde"))
-    kept = await contents(store)
 
-    report = await imported(store, before, archive=archive)
+    kept = (await forgotten_then_imported(store, archive, Selector(agent="renarde"))).kept
 
-    assert report.is_whole, report.problems
-    assert report.added == 0
-    assert await contents(store) == kept
     assert kept["fragment"] == kept["entity"] == kept["relation"] == kept["agent_state"] == []
     assert (await archive.statistics())["fragments"] == 0
 
@@ -168,16 +188,13 @@ async def test_a_fragment_whose_event_stays(store: MemoryStore, archive: ColdArc
     liar = fragment(store, "Zebulon is a liar", kind="fact", derived_from=events, about=(KEY,))
     dog = fragment(store, "Rex is a dog", kind="fact", derived_from=events)
     await commit(store, Change(added=[liar, dog]))
-    before = await exported(store, archive=archive)
-    await forget(store, archive, Selector(fragment=liar.id))
-    kept = await contents(store)
-    assert kept["raw_event"][0]["content"] == message.payload.content
 
-    report = await imported(store, before, archive=archive)
+    done = await forgotten_then_imported(store, archive, Selector(fragment=liar.id))
 
-    assert left_out(report) == {"fragment": 1}
-    assert await contents(store) == kept
-    assert {each["content"] for each in kept["fragment"]} == {dog.content, message.payload.content}
+    assert left_out(done.report) == {"fragment": 1}
+    assert done.kept["raw_event"][0]["content"] == message.payload.content
+    left = {each["content"] for each in done.kept["fragment"]}
+    assert left == {dog.content, message.payload.content}
 
 
 async def test_what_its_agent_lets_go_of(store: MemoryStore) -> None:
@@ -284,22 +301,22 @@ async def test_what_is_forgotten_while_it_is_imported(
 
 async def test_what_is_said_anew_is_kept(store: MemoryStore, archive: ColdArchive) -> None:
     await live(store, archive)
-    before = await exported(store, archive=archive)
-    await forget(store, archive, Selector(subject="Zebulon"))
-    agent = store.names.identify("renarde")
-    entity = Entity(agent=agent, key=KEY, name="Zebulon", last_at=AT)
-    knows = Relation(agent=agent, kind="knows", source=KEY, target="name:rex", last_at=AT)
-    note = fragment(store, "Zebulon is a friend", about=(KEY,))
-    await commit(store, Change(added=[note], entities=[entity], relations=[knows]))
-    await store.set_state("renarde", "debts", {"Zebulon": 0})
-    kept = await contents(store)
-    assert len(kept["entity"]) == 3
 
-    report = await imported(store, before, archive=archive)
+    async def say_anew() -> None:
+        agent = store.names.identify("renarde")
+        entity = Entity(agent=agent, key=KEY, name="Zebulon", last_at=AT)
+        knows = Relation(agent=agent, kind="knows", source=KEY, target="name:rex", last_at=AT)
+        note = fragment(store, "Zebulon is a friend", about=(KEY,))
+        await commit(store, Change(added=[note], entities=[entity], relations=[knows]))
+        await store.set_state("renarde", "debts", {"Zebulon": 0})
 
     # Nor does what is here again learn what the file knows of it.
-    assert await contents(store) == kept
-    assert left_out(report)["entity"] == 1
+    done = await forgotten_then_imported(
+        store, archive, Selector(subject="Zebulon"), since=say_anew
+    )
+
+    assert len(done.kept["entity"]) == 3
+    assert left_out(done.report)["entity"] == 1
     assert await store.get_state("renarde", "debts") == {"Zebulon": 0}
     found = await store.recall("renarde", "What of Zebulon?", limit=5, kinds=["note"])
     assert [each.content for each in found] == ["Zebulon is a friend"]
@@ -307,7 +324,7 @@ async def test_what_is_said_anew_is_kept(store: MemoryStore, archive: ColdArchiv
     again = await imported(store, await exported(store, archive=archive), archive=archive)
     assert again.is_whole
     assert again.added == 0
-    assert await contents(store) == kept
+    assert await contents(store) == done.kept
 
 
 async def test_the_fingerprints_tell_nothing_and_stay_here(
