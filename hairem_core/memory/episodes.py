@@ -23,12 +23,18 @@ _KEPT_SAYINGS = 64
 """Of each agent's own words, so many are known again."""
 
 
+_KEPT_HEARD = 256
+"""Things told last that are kept: an answer may say one again."""
+_CONFIRMING = 5
+"""Words that an answer may have beside those that it was told, and still only confirm."""
+
+
 class EpisodeMaker:
     """Makes episodes of events, one for each agent that said or heard it.
 
-    What an agent says again of what it has just recalled, or in the very words that it used a while
-    ago, is no news to itself: memories that are stored again each time they are told crowd out
-    everything else.
+    What an agent says again of what it has just recalled or been told, or in the very words that it
+    used a while ago, is no news to itself: memories that are stored again each time they are told
+    crowd out everything else, and what confirms something would outlive it.
     """
 
     def __init__(self, identify: Identify) -> None:
@@ -36,6 +42,8 @@ class EpisodeMaker:
         self._recalled: OrderedDict[UUID, list[frozenset[str]]] = OrderedDict()
         self._sayings: dict[UUID, OrderedDict[str, UUID]] = {}
         """By agent: its last words, and of which event they are."""
+        self._heard: OrderedDict[UUID, frozenset[str]] = OrderedDict()
+        """By event: the words of what was told last."""
 
     def note_recall(self, agent: UUID, contents: Iterable[str]) -> None:
         """Note what an agent was just given from memory: its next words may repeat it."""
@@ -48,11 +56,16 @@ class EpisodeMaker:
         """Forget what was noted: what is said next is news."""
         self._recalled.clear()
         self._sayings.clear()
+        self._heard.clear()
 
     def __call__(self, row: dict[str, Any]) -> list[Fragment]:
         """Return the episodes of an event, given its row; none where nothing was said."""
         if not row["speech"]:
             return []
+        if row["topic"] == Topic.USER_UTTERANCE and "?" not in row["content"]:
+            self._heard[row["id"]] = words_of(row["content"])
+            if len(self._heard) > _KEPT_HEARD:
+                self._heard.popitem(last=False)
         return [
             self.episode(row, agent_id)
             for agent_id in row["agents"]
@@ -89,11 +102,21 @@ class EpisodeMaker:
         agent, said = self._identify(agent_id), _telling(row["content"])
         if self._was_said(agent, row):
             return True
+        if self._confirms(row):
+            return True
         recalled = self._recalled.get(agent, [])
         if not said or not recalled:
             return False
         known = frozenset().union(*recalled)
         return len(said & known) >= _ECHO * len(said)
+
+    def _confirms(self, row: dict[str, Any]) -> bool:
+        """Return whether an answer says again all that it was told, and hardly anything else."""
+        told = self._heard.get(row["parent_id"]) if "parent_id" in row else None
+        if told is None or len(told) < 2:
+            return False
+        said = words_of(row["content"])
+        return told <= said and len(said - told) <= _CONFIRMING
 
     def _was_said(self, agent: UUID, row: dict[str, Any]) -> bool:
         """Return whether an agent said these very words a while ago, and note them."""

@@ -3,9 +3,11 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from hairem_core.memory.store import MemoryStore
 from hairem_core.sdk.recollection import Recollection
-from tests.memory.messages import said
+from tests.memory.messages import answered, said
 
 CHAIN = ("Bruno lives in Lyon", "He moved to Turin", "Now it is Oslo")
 
@@ -124,3 +126,31 @@ async def test_a_conversation_goes_on_where_its_last_words_were_let_go(store: Me
     await store.record(said("where is the lantern?", conversation_id="c"))
     # What was said around it finds it, too.
     assert "where is the lantern?" in await found(store, "violin")
+
+
+@pytest.mark.parametrize(
+    ("told", "answer", "is_kept"),
+    [
+        ("Remember that the bike lock code is 1111", "Noted: the bike lock code is 1111.", False),
+        (
+            "Souviens-toi que le code du vélo est 1111",
+            "Noté : « le code du vélo est 1111 ».",
+            False,
+        ),
+        ("Remember that the bike lock code is 1111", "Noted: the bike lock code is 1112.", True),
+        ("Where is the bike lock?", "The bike lock hangs on the shelf.", True),
+        (
+            "The bike is red",
+            "The bike is red? I saw a lovely blue one at the harbour last summer.",
+            True,
+        ),
+    ],
+)
+async def test_what_only_confirms_is_no_memory_of_its_own(
+    store: MemoryStore, told: str, answer: str, is_kept: bool
+) -> None:
+    message = said(told)
+    await store.record(message)
+    await store.record(answered(message, answer))
+    found = await store.recall("renarde", "bike vélo", limit=5)
+    assert [each.content for each in found if each.role == "assistant"] == [answer] * is_kept

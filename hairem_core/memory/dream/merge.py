@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -16,7 +17,10 @@ from hairem_core.memory.dream.journal import Progress
 from hairem_core.memory.dream.run import EVERYTHING, Part, Run, chunks
 from hairem_core.memory.dream.similar import Text, duplicates
 from hairem_core.memory.fragment import KINDS, Fragment
+from hairem_core.memory.interpret.triage import WORTHLESS
+from hairem_core.memory.recall.columns import from_milliseconds
 from hairem_core.memory.writer import Change
+from hairem_core.memory.zone import house_zone, local
 
 _BATCH = 50
 """Fragments that are merged in one commit."""
@@ -53,7 +57,7 @@ async def merge(run: Run) -> None:
         for old, new in await _contradictions(run, part, facts):
             await run.batch(partial(_supersede, run, old, new))
         run.tell(2 * done + 1, 2 * len(parts))
-        pairs = await asyncio.to_thread(_pairs, part, items)
+        pairs = await asyncio.to_thread(_pairs, part, items, house_zone(run.config))
         for some in chunks(pairs, _BATCH):
             await run.batch(partial(_merge, run, some))
 
@@ -79,14 +83,22 @@ async def _read(run: Run, part: Part) -> list[_Item]:
 _FIELDS = ("content", "subject", "slot")
 
 
-def _pairs(part: Part, items: Sequence[_Item]) -> list[Pair]:
-    """Return which are to be merged: the older, and the one that says nothing more."""
+def _pairs(part: Part, items: Sequence[_Item], zone: tzinfo | None) -> list[Pair]:
+    """Return which are to be merged: the older, and the one that says nothing more.
+
+    What was said on two days was said twice, unless it was hardly worth saying: lunch with Paul is
+    found by either day.
+    """
     alike: defaultdict[tuple[Any, ...], list[_Item]] = defaultdict(list)
     for item in items:
         place = item.place
-        speaker = int(part.speaker[place]) if part.kind[place] == _EPISODE else None
-        key = (int(part.kind[place]), bool(part.shared[place]), speaker, item.subject, item.slot)
-        alike[key].append(item)
+        speaker, day = None, None
+        if part.kind[place] == _EPISODE:
+            speaker = int(part.speaker[place])
+            if part.importance[place] > WORTHLESS:
+                day = local(from_milliseconds(int(part.at[place])), zone).date()
+        kind, shared = int(part.kind[place]), bool(part.shared[place])
+        alike[kind, shared, speaker, day, item.subject, item.slot].append(item)
     found: list[Pair] = []
     vectors, embedded = part.columns.vectors, part.columns.embedded
     for group in alike.values():

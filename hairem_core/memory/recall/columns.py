@@ -5,7 +5,7 @@ until the index is made anew.
 """
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from hairem_core.memory.fragment import KINDS, Fragment
 from hairem_core.memory.recall.telling import Telling, telling
 
 _FIRST_ROWS = 64
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TYPES: dict[str, Any] = {
     "seq": np.int64,
     "id": np.dtype((np.void, 16)),
@@ -354,6 +355,11 @@ class Columns:
 def milliseconds(moment: datetime) -> int:
     """Return milliseconds since 1970."""
     return round(moment.timestamp() * 1000)
+
+
+def from_milliseconds(moment: int) -> datetime:
+    """Return the moment of milliseconds since 1970, in UTC."""
+    return _EPOCH + timedelta(milliseconds=moment)
 
 
 def event_mark(msg_id: UUID) -> int:

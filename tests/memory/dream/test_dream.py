@@ -90,12 +90,27 @@ async def test_what_says_another_thing_is_not_merged(store: MemoryStore) -> None
     assert len(await _valid(store)) == 2 * len(pairs)
 
 
+async def test_what_was_said_on_two_days_is_found_by_both(store: MemoryStore) -> None:
+    lunch, greeting = "I had lunch with Paul at the harbour.", "Hello there"
+    said = [
+        fragment(lunch, days=days, speaker="user:anna", importance=0.5) for days in (16, 9, 8.99, 2)
+    ]
+    hellos = [
+        fragment(greeting, days=days, speaker="user:anna", importance=0.2) for days in (16, 9, 2)
+    ]
+    await keep(store, [*said, *hellos])
+    assert (await dreamer(store).dream()).merged_count == 3
+    assert await _valid(store) == sorted([greeting, lunch, lunch, lunch])
+    found = await store.recall("renarde", "lunch", limit=5, since=NOW - timedelta(days=3))
+    assert [each.fragment_id for each in found] == [said[-1].id]
+
+
 async def test_a_shorter_one_goes_and_a_longer_one_stays(store: MemoryStore) -> None:
     long = "the spare key of the red bicycle hangs behind the kitchen door beside the dusty mirror"
     short = long.replace(" dusty", "")
-    await keep(store, [fragment(long, days=5), fragment(short, days=3)])
+    await keep(store, [fragment(long, days=5), fragment(short, days=4.9)])
     # The other way round the newer says more: it would be lost.
-    both = [fragment(short, days=5, agent=ELECTRA), fragment(long, days=3, agent=ELECTRA)]
+    both = [fragment(short, days=5, agent=ELECTRA), fragment(long, days=4.9, agent=ELECTRA)]
     await keep(store, both)
 
     assert (await dreamer(store).dream()).merged_count == 1
@@ -109,7 +124,9 @@ async def test_without_vectors_more_of_the_words_must_be_common(
     long = "the spare key of the red bicycle hangs behind the kitchen door beside the dusty mirror"
     short = long.replace(" dusty", "")
     again = long.replace("the dusty", "a dusty")
-    await keep(wordy_store, [fragment(each, days=3 + len(each)) for each in (long, short, again)])
+    await keep(
+        wordy_store, [fragment(each, days=3 + len(each) / 1_000) for each in (long, short, again)]
+    )
     await dreamer(wordy_store).dream()
     assert await _valid(wordy_store) == sorted([long, short])
 

@@ -172,7 +172,7 @@ async def test_an_interpreter_that_fails_keeps_nothing_else_back(store: MemorySt
         async def settle(self) -> None:
             raise ZeroDivisionError("by zero")
 
-    await keep(store, [fragment("good night", days=2), fragment("Good night", days=1)])
+    await keep(store, [fragment("good night", days=1.1), fragment("Good night", days=1)])
     digest = await dreamer(store, interpreter=Interpreter()).dream()
     assert [(each.step, each.what) for each in digest.failures] == [
         ("interpret", "ZeroDivisionError: by zero")
