@@ -208,7 +208,7 @@ class Forgetter:
                 number=number, rev=rev, until_number=head.number, until_rev=head.rev
             )
             number, rev = head.number, head.rev
-            if fresh.is_empty:
+            if fresh.is_empty and not fresh.unlinked:
                 return
             await self._ledger.extend(entry, fresh)
             await self._erase_here(entry, fresh, decision, matcher, tell)

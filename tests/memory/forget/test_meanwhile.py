@@ -136,6 +136,20 @@ async def test_who_is_named_by_something_else_stays(
     assert kept == {"name:rex", "name:ann"}
 
 
+async def test_what_takes_the_place_of_it_points_at_nothing(
+    store: MemoryStore, meanwhile: Meanwhile
+) -> None:
+    old = fact_of(store, "Zebulon has the key")
+    await add(store, old)
+    new = replace(fact_of(store, "Rex has the key"), replaces_id=old.id)
+    meanwhile(lambda: add(store, new))
+
+    await Forgetter(store).forget(Selector(subject="Zebulon"), vacuum=False)
+
+    (kept,) = await store.database.query("SELECT * FROM fragment")
+    assert (kept["content"], kept.get("replaces_id")) == (new.content, None)
+
+
 async def test_a_relation_goes_with_the_last_that_it_rests_on(
     store: MemoryStore, meanwhile: Meanwhile
 ) -> None:
