@@ -9,7 +9,7 @@ from hairem_core.sdk.chat import ChatMessage
 from hairem_core.sdk.recollection import ANSWERS
 
 _LINE = re.compile(
-    r"- (?:(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d) )?(?:(?P<who>user|agent)(?: [^:\n]+)?: )?"
+    r"- (?:(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d) )?(?:(?P<who>user|agent)(?: (?P<name>[^:\n]+))?: )?"
     rf"(?P<text>.+?)(?P<answers> {re.escape(ANSWERS)})?$",
     re.MULTILINE,
 )
@@ -38,6 +38,7 @@ _SMALL_WORDS = """
     tes toi ton tu un une va vos votre vous y
 """
 _SMALL = frozenset(_SMALL_WORDS.split())
+_NAME = re.compile(r"(?<=[^\W_]['\s])[^\W\d_a-zà-öø-ÿ][^\W_]+")
 _STEM = 5
 """Letters by which two words count as one: `anniversaire`, `anniversaires`."""
 
@@ -49,6 +50,8 @@ class Remembered:
     text: str
     at: str | None = None
     by_user: bool = True
+    name: str | None = None
+    """Of who said it, where it is known."""
     is_answer: bool = False
     """Whether memory says that it tells just what is asked."""
 
@@ -60,9 +63,14 @@ def statements(messages: Sequence[ChatMessage]) -> list[Remembered]:
         if message.role == "system" and message.name == "memory":
             for line in _LINE.finditer(message.content):
                 who = line["who"]
-                by_user, is_answer = who != "agent", line["answers"] is not None
                 found.append(
-                    Remembered(line["text"], line["at"], by_user=by_user, is_answer=is_answer)
+                    Remembered(
+                        line["text"],
+                        line["at"],
+                        by_user=who != "agent",
+                        name=line["name"],
+                        is_answer=line["answers"] is not None,
+                    )
                 )
     said = [Remembered(each.content) for each in messages if each.role == "user"]
     found += said[:-1]
@@ -84,19 +92,27 @@ def find(question: str, known: Sequence[Remembered], *, limit: int = 3) -> list[
     """Return what answers a question, best first; the last ones said, if it asks for no subject.
 
     What memory says tells it; else by words: a plain question wants half of its words found, one
-    that asks for a memory is content with one.
+    that asks for a memory is content with one. Whom it names must have said it, or be named.
     """
     if answers := [each for each in reversed(known) if each.is_answer]:
         return answers[:limit]
     wanted = _stems(question)
     if not wanted:
         return list(reversed(known[-limit:])) if asks_memory(question) else []
+    named = _names(question)
+    known = [each for each in known if named <= _stems(f"{each.name or ''} {each.text}")]
     enough = 1 if asks_memory(question) else max(1, (len(wanted) + 1) // 2)
     scored = [(len(wanted & _stems(each.text)), index, each) for index, each in enumerate(known)]
     best = max((score for score, _, _ in scored), default=0)
     # Of two that match alike, the later one is more likely still true.
     ranked = sorted(scored, key=lambda item: item[:2], reverse=True)
     return [each for score, _, each in ranked if score >= enough and score == best][:limit]
+
+
+def _names(question: str) -> set[str]:
+    """Return the stems of names in a question: words with a capital that do not begin it."""
+    words = _NAME.findall(question.replace("\u2019", "'"))
+    return set().union(*map(_stems, words))
 
 
 def _stems(text: str) -> set[str]:

@@ -22,6 +22,7 @@ _TEXTS = {
         "noted": "Noted. I keep what I am told, so I will remember: “{what}”.",
         "remembered": "I remember this: “{text}”{when}.",
         "when": " (said on {at})",
+        "when_by": " (said by {name} on {at})",
         "nothing": "I know nothing about that.",
         "done_on": "Done: I turned on {target}.",
         "done_off": "Done: I turned off {target}.",
@@ -44,6 +45,7 @@ _TEXTS = {
         "noted": "C'est noté. Je garde ce qu'on me dit, je m'en souviendrai donc : « {what} ».",
         "remembered": "Je me souviens de ceci : « {text} »{when}.",
         "when": " (dit le {at})",
+        "when_by": " (dit par {name} le {at})",
         "nothing": "Je n'en sais rien.",
         "done_on": "C'est fait : j'ai allumé {target}.",
         "done_off": "C'est fait : j'ai éteint {target}.",
@@ -114,7 +116,9 @@ def _speak(said: str, messages: Sequence[ChatMessage], texts: dict[str, str]) ->
 
 
 def _quote(each: _recall.Remembered, texts: dict[str, str]) -> str:
-    when = texts["when"].format(at=each.at) if each.at else ""
+    when = ""
+    if each.at:
+        when = texts["when_by" if each.name else "when"].format(at=each.at, name=each.name)
     return texts["remembered"].format(text=each.text.strip().rstrip("."), when=when)
 
 

@@ -242,7 +242,7 @@ MEMORY = ChatMessage(
 @pytest.mark.parametrize(
     ("text", "language", "words"),
     [
-        ("Where are my keys?", "en", "“My keys are in the blue bowl” (said on 2026-11-01 18:02)"),
+        ("Where are my keys?", "en", "“My keys are in the blue bowl” (said by Anna on 2026-11-01 18:02)"),
         ("What did I tell you about the keys?", "en", "blue bowl"),
         ("Quand est l\u2019anniversaire d\u2019Elodie ?", "fr", "le 3 mai"),
         ("Te souviens-tu de l'anniversaire ?", "fr", "« L'anniversaire d'Élodie est le 3 mai »"),
@@ -266,7 +266,11 @@ async def test_it_recalls_and_is_honest(
 @pytest.mark.parametrize(
     ("text", "language", "words"),
     [
-        ("Où est-ce que j'habite ?", "fr", "« J'ai déménagé à Lille » (dit le 2026-11-04 10:00)"),
+        (
+            "Où est-ce que j'habite ?",
+            "fr",
+            "« J'ai déménagé à Lille » (dit par Anna le 2026-11-04 10:00)",
+        ),
         ("Where do I live?", "en", "“J'ai déménagé à Lille”"),
     ],
 )
@@ -283,6 +287,31 @@ async def test_what_memory_calls_an_answer_needs_no_word_of_the_question(
     assert words in answer
     assert "Bruno" not in answer
     assert ANSWERS not in answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("What is Tom's favourite colour?", None),
+        ("What is Zoé's favourite colour?", "“My favourite colour is teal” (said by Zoe on"),
+        ("What is Bruno's favourite colour?", "“Bruno's favourite colour is red” (said by Zoe on"),
+        ("Do you remember Tom's favourite colour?", None),
+    ],
+)
+async def test_whom_a_question_names_must_be_spoken_of(
+    gateway: ModelGateway, text: str, answer: str | None
+) -> None:
+    memory = MEMORY.model_copy(
+        update={
+            "content": "- 2026-11-03 09:00 user Anna: My favourite colour is pink\n"
+            "- 2026-11-04 09:00 user Zoe: My favourite colour is teal\n"
+            "- 2026-11-04 10:00 user Zoe: Bruno's favourite colour is red"
+        }
+    )
+    said = text_of(await deltas(gateway, ask(text, memory)))
+    assert (answer or "") in said
+    assert "pink" not in said
+    assert ("I remember" in said) == (answer is not None)
 
 
 async def test_what_was_said_in_this_conversation_is_known_too(gateway: ModelGateway) -> None:
