@@ -291,6 +291,8 @@ class Forgetter:
 
     def _receipt(self, entry: Entry, unfinished: list[str]) -> Receipt:
         unreached: list[Place] = ["backups", "agents_files", "logs", "providers"]
+        if "person" in entry.kinds and "subject" not in entry.kinds:
+            unreached.insert(0, "others_words")
         if self._store.database.folder is None:
             unreached.append("server_files")
         if self._archive is not None and self._archive.where.startswith("mysql"):

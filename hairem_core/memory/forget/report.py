@@ -31,10 +31,18 @@ _PLACES = {
     },
 }
 type Place = Literal[
-    "backups", "agents_files", "logs", "providers", "server_files", "mariadb_logs", "redis_files"
+    "others_words",
+    "backups",
+    "agents_files",
+    "logs",
+    "providers",
+    "server_files",
+    "mariadb_logs",
+    "redis_files",
 ]
 _UNREACHED: dict[str, dict[Place, str]] = {
     "en": {
+        "others_words": "what others said that names them, which --subject erases",
         "backups": "backups and exports made before",
         "agents_files": "files of the agents' own, and what their services keep",
         "logs": "log files, and Home Assistant's own history",
@@ -44,6 +52,7 @@ _UNREACHED: dict[str, dict[Place, str]] = {
         "redis_files": "the files of the Redis server, which is not hAIrem's alone",
     },
     "fr": {
+        "others_words": "ce que d'autres ont dit en les nommant, que --subject efface",
         "backups": "les sauvegardes et exports faits avant",
         "agents_files": "les fichiers propres aux agents, et ce que gardent leurs services",
         "logs": "les journaux, et l'historique propre à Home Assistant",

@@ -88,6 +88,20 @@ async def test_what_is_chained_stays_closed_when_its_successor_goes(store: Memor
     assert [each.content for each in found] == ["no code"]
 
 
+async def test_what_others_said_of_a_person_stays_and_is_told(store: MemoryStore) -> None:
+    await store.record(said("Zebulon owes me twelve ducats"))
+    await store.record(said("I like figs", by="user:zebulon", conversation_id="c2"))
+    receipt = await Forgetter(store).forget(Selector(person="user:zebulon"))
+    assert receipt.not_reached[0] == "others_words"
+    assert "--subject" in receipt.words()
+    assert [each.content for each in await store.recall("renarde", "Zebulon figs", limit=5)] == [
+        "Zebulon owes me twelve ducats"
+    ]
+    receipt = await Forgetter(store).forget(Selector(subject="Zebulon"))
+    assert "others_words" not in receipt.not_reached
+    assert await store.recall("renarde", "Zebulon figs", limit=5) == []
+
+
 async def test_an_answer_goes_with_its_question_and_nobody_elses(store: MemoryStore) -> None:
     question, other = said("Where is Zorblex?"), said("Where is Rex?", by="user:bob")
     for each in (question, answered(question, "In Lyon."), other, answered(other, "At home.")):
