@@ -207,7 +207,11 @@ class MemoryStore:
         archived: set[UUID] = set()
         # Much of what was held once is archived by now.
         if (include_archived or as_of is not None) and self.cold is not None:
-            cold = await self.search_archive(scope, question)
+            cold = [
+                each
+                for each in await self.search_archive(scope, question)
+                if set(exclude).isdisjoint(each[1].derived_from)
+            ]
             archived = {each.id for _, each in cold} - {each.id for _, each in found}
             found = merged(query, found, cold, limit)
         if is_use:

@@ -250,3 +250,15 @@ async def test_what_is_dropped_on_its_way_back_is_gone_from_both(
     await dropping
     assert await archive.all() == {}
     assert await store.fragments.existing([one.fragment_id]) == set()
+
+
+async def test_what_is_left_out_is_left_out_of_the_archive_too(
+    store: MemoryStore, archive: Archive
+) -> None:
+    one = fragment("the lantern is green", days=3)
+    await keep(store, [one, fragment("the lantern is red", days=3)])
+    await _move_all(store, archive)
+    found = await store.recall(
+        "renarde", "lantern", limit=5, include_archived=True, exclude=one.derived_from
+    )
+    assert [each.content for each in found] == ["the lantern is red"]
