@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from hairem_core.api.limits import LONGEST_AGENT_ID, LONGEST_NAME, LONGEST_QUESTION
 from hairem_core.memory.chain import Break
 from hairem_core.memory.dream.digest import Digest
 from hairem_core.memory.forget.report import Plan, Receipt
@@ -16,12 +17,11 @@ from hairem_core.memory.portable.report import ImportReport, Tally
 from hairem_core.sdk.message import Timestamp
 from hairem_core.sdk.recollection import Why
 
-LONGEST_QUESTION = 4_096
 MOST_RESULTS = 100
 MOST_NODES = 1_000
 """Entities, and relations, in one answer about the graph."""
 
-type AgentName = Annotated[str, Field(min_length=1, max_length=64)]
+type AgentName = Annotated[str, Field(min_length=1, max_length=LONGEST_AGENT_ID)]
 
 
 class _Model(BaseModel):
@@ -36,7 +36,7 @@ class SearchQuery(_Model):
     """Id of the agent whose memory it is; None: every agent's."""
     limit: int = Field(default=10, ge=1, le=MOST_RESULTS)
     kind: list[Kind] = Field(default_factory=list)
-    about: str | None = Field(default=None, min_length=1, max_length=256)
+    about: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME)
     """Name or key of someone or something that must be named."""
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
@@ -56,7 +56,7 @@ class GraphQuery(_Model):
     """Which part of the graph."""
 
     agent: AgentName | None = None
-    about: str | None = Field(default=None, min_length=1, max_length=256)
+    about: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME)
     limit: int = Field(default=100, ge=1, le=MOST_NODES)
 
 
@@ -207,8 +207,8 @@ class StatsAnswer(_Model):
 class ForgetOrder(_Model):
     """What is to be forgotten: everything for which all holds that is given."""
 
-    subject: str | None = Field(default=None, max_length=256)
-    person: str | None = Field(default=None, max_length=256)
+    subject: str | None = Field(default=None, max_length=LONGEST_NAME)
+    person: str | None = Field(default=None, max_length=LONGEST_NAME)
     agent: AgentName | None = None
     fragment: UUID | None = None
     since: AwareDatetime | None = None

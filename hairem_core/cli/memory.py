@@ -10,9 +10,10 @@ from uuid import UUID
 
 import typer
 
+from hairem_core.api.limits import LONGEST_AGENT_ID, LONGEST_NAME, LONGEST_QUESTION
 from hairem_core.cli import memory_tables as tables
 from hairem_core.cli.moments import moment
-from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, WrongInput
+from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, WrongInput, readable
 from hairem_core.cli.places import find_places
 
 if TYPE_CHECKING:
@@ -23,19 +24,34 @@ app = typer.Typer(help="Search what the house remembers, and look after it.", no
 type Kind = Literal["episode", "fact", "note", "synthesis"]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the fragment.")]
 AgentOption = Annotated[
-    str | None, typer.Option("--agent", help="Whose memory; else that of every agent.")
+    str | None,
+    typer.Option(
+        "--agent",
+        help="Whose memory; else that of every agent.",
+        callback=readable(LONGEST_AGENT_ID),
+    ),
 ]
 
 
 @app.command()
 def search(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="A question, or words.")],
+    text: Annotated[
+        str,
+        typer.Argument(
+            metavar="TEXT",
+            help="A question, or words.",
+            callback=readable(LONGEST_QUESTION, may_be_empty=True),
+        ),
+    ],
     agent: AgentOption = None,
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many at most.")] = 10,
     kind: Annotated[
         list[Kind] | None, typer.Option(help="Only of this kind; may be given several times.")
     ] = None,
-    about: Annotated[str | None, typer.Option(help="Only what names this person or thing.")] = None,
+    about: Annotated[
+        str | None,
+        typer.Option(help="Only what names this person or thing.", callback=readable(LONGEST_NAME)),
+    ] = None,
     since: Annotated[str | None, typer.Option(help="Only what was said then or later.")] = None,
     until: Annotated[str | None, typer.Option(help="Only what was said up to then.")] = None,
     as_of: Annotated[str | None, typer.Option(help="What was held then, not now.")] = None,
@@ -83,7 +99,7 @@ def show(
     if as_json:
         _print_json(found)
     else:
-        tables.pairs(_described(found), tables.console())
+        tables.pairs(tables.described(found), tables.console())
 
 
 @app.command()
@@ -142,12 +158,25 @@ def verify(
 @app.command()
 def forget(
     subject: Annotated[
-        str | None, typer.Option(help="A name, or the key of an entity: all that names it.")
+        str | None,
+        typer.Option(
+            help="A name, or the key of an entity: all that names it.",
+            callback=readable(LONGEST_NAME),
+        ),
     ] = None,
     person: Annotated[
-        str | None, typer.Option(help="A name, or user:<id>: what they said, and all about them.")
+        str | None,
+        typer.Option(
+            help="A name, or user:<id>: what they said, and all about them.",
+            callback=readable(LONGEST_NAME),
+        ),
     ] = None,
-    agent: Annotated[str | None, typer.Option(help="Id of an agent: all that it holds.")] = None,
+    agent: Annotated[
+        str | None,
+        typer.Option(
+            help="Id of an agent: all that it holds.", callback=readable(LONGEST_AGENT_ID)
+        ),
+    ] = None,
     fragment: Annotated[str | None, typer.Option(help="Id of one fragment.")] = None,
     since: Annotated[str | None, typer.Option(help="What was said from then on.")] = None,
     until: Annotated[str | None, typer.Option(help="What was said up to then.")] = None,
@@ -318,47 +347,6 @@ def _id(text: str) -> UUID:
             hint="It looks like 0199a0b1-2c3d-7e4f-8a9b-0c1d2e3f4a5b; `hairem memory search` "
             "prints them.",
         ) from err
-
-
-def _described(found: dict[str, Any]) -> list[tuple[str, object]]:
-    """Return a fragment as names and values, without what it does not have."""
-    said_by = tables.who(found)
-    rows: list[tuple[str, object]] = [
-        ("id", found["id"]),
-        ("agent", tables.line(found["agent"])),
-        ("kind", found["kind"] + (", archived" if found["archived"] else "")),
-        ("said at" if said_by else "since", tables.when(found["at"], seconds=True)),
-        ("said by", said_by),
-        ("content", _printable(found["content"])),
-        ("about", tables.line(", ".join(found["about"]))),
-        ("subject", tables.line(found["subject"] or "")),
-        ("says its", tables.line(found["slot"] or "")),
-        ("visibility", found["visibility"]),
-        ("importance", f"{found['importance']:.2f}"),
-        ("confidence", f"{found['confidence']:.2f}"),
-        ("strength", f"{found['strength']:.2f}" + (", pinned" if found["pinned"] else "")),
-        ("of use", f"{found['uses']} times, last {tables.when(found['last_used'])}")
-        if found["uses"]
-        else ("", ""),
-        ("holds", _validity(found)),
-        ("replaces", found["replaces_id"]),
-        ("replaced by", found["replaced_by"]),
-        ("from events", "\n".join(found["derived_from"])),
-        ("made of", "\n".join(found["sources"])),
-    ]
-    return [(name, value) for name, value in rows if value]
-
-
-def _validity(found: dict[str, Any]) -> str:
-    start = tables.when(found["valid_from"])
-    if found["valid_to"] is None:
-        return f"since {start}"
-    return f"no more: from {start} to {tables.when(found['valid_to'])}"
-
-
-def _printable(text: str) -> str:
-    # What was said must not steer the terminal of who reads it.
-    return "".join(each if each.isprintable() or each == "\n" else "?" for each in text)
 
 
 def _figure(value: object) -> str:

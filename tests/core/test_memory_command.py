@@ -26,7 +26,7 @@ from hairem_core.cli.places import Places
 from hairem_core.data import DataFolder
 from hairem_core.errors import HairemError
 from hairem_core.memory.store import MemoryStore
-from tests.support.command import Outcome, RunningCore, hairem
+from tests.support.command import Outcome, RunningCore, hairem, hairem_on_a_full_disk
 from tests.support.core import ROOT, running_core
 from tests.support.memory_house import KEY, LAST_MONTH, large_export, seeded, tamper
 
@@ -137,6 +137,13 @@ async def test_stats_and_verify(house: House) -> None:
     [
         (("search", ""), "there is nothing to search for"),
         (("search", "x", "--agent", "nobody"), "memory knows no agent 'nobody'"),
+        (("search", "x", "--agent", ""), "--agent: is empty"),
+        (("search", "x", "--about", " "), "--about: is empty"),
+        (("search", "x" * 4_097), "text: is 4,097 characters long"),
+        (("search", "x" * 200_000), "It may be 4,096 characters long at most"),
+        (("search", "x", "--about", "x" * 100_000), "--about: is 100,000 characters long"),
+        (("search", "caf\udce9"), "text: 'caf\\udce9' is no text"),
+        (("search", "x", "--about", "caf\udce9"), "--about: 'caf\\udce9' is no text"),
         (("search", "x", "--since", "someday"), "--since: 'someday' is no moment"),
         (("search", "x", "--until", "2026-13-01"), "--until: '2026-13-01' is no moment"),
         (("search", "x", "--since", "today", "--until", "yesterday"), "`since` is after `until`"),
@@ -147,7 +154,11 @@ async def test_stats_and_verify(house: House) -> None:
         (("forget", "--yes"), "nothing is selected"),
         (("forget", "--fragment", "tea", "--yes"), "'tea' is no id of a fragment"),
         (("forget", "--subject", "!!"), "'!!' is no name"),
+        (("forget", "--subject", "caf\udce9"), "--subject: 'caf\\udce9' is no text"),
+        (("forget", "--person", "x" * 257, "--yes"), "--person: is 257 characters long"),
+        (("forget", "--subject", "", "--agent", "renarde"), "--subject: is empty"),
         (("forget", "--since", "someday", "--yes"), "--since: 'someday' is no moment"),
+        (("export", "--agent", ""), "--agent: is empty"),
         (("export", "--agent", "nobody"), "memory knows no agent 'nobody'"),
         (("export", "/no/such/file"), "/no/such/file: cannot be written: No such file"),
         (("export", "/tmp"), "/tmp: cannot be written"),
@@ -168,6 +179,13 @@ async def test_wrong_options(house: House, option: tuple[str, str]) -> None:
     done = await house.memory("search", "x", *option)
     assert done.code == 2
     assert option[0] in done.err
+
+
+async def test_a_full_disk_takes_no_output(house: House) -> None:
+    for command in (("search", "spare key"), ("stats",), ("export", "-")):
+        done = await hairem_on_a_full_disk("memory", *command, **house.environment)
+        what = "hairem: the output cannot be written: No space left on device\n"
+        assert (done.code, done.err) == (1, what)
 
 
 async def test_two_commands_at_once(house: House) -> None:
