@@ -274,9 +274,19 @@ def import_memory(
     from hairem_core.cli.memory_files import opened_to_read
 
     with opened_to_read(source) as file:
-        found: dict[str, Any] = _run(
-            data, config, lambda memory: memory.send("/api/memory/import", file), make=True
-        )
+        try:
+            found: dict[str, Any] = _run(
+                data, config, lambda memory: memory.send("/api/memory/import", file), make=True
+            )
+        except typer.Exit:
+            if file.damage is not None:
+                typer.echo(f"hairem: {source}: {file.damage}", err=True)
+            raise
+    if file.damage is not None:
+        hint = "What could be read of it was taken in; get the whole file and import it again."
+        found["problems"].insert(0, {"line": 0, "what": file.damage, "hint": hint})
+        found["problem_count"] += 1
+        found["whole"] = False
     if as_json:
         _print_json(found)
     else:

@@ -244,11 +244,41 @@ async def test_a_file_that_is_damaged_is_told(house: House, tmp_path: Path) -> N
     done = await house.memory("import", damaged)
     assert done.code == 1
     assert "line 4: " in done.out
-    cut = tmp_path / "cut.ndjson.gz"
-    cut.write_bytes(gzip.compress("\n".join(exported).encode())[:-20])
-    done = await house.memory("import", cut)
-    assert done.code == 2, done
-    assert f"{cut}: cannot be read" in done.err
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "junk"])
+async def test_a_compressed_file_that_is_damaged_gives_what_it_can(
+    house: House, tmp_path: Path, damage: str
+) -> None:
+    exported = (await house.memory("export")).out.encode()
+    packed = bytearray(gzip.compress(exported))
+    told = {
+        "cut": "the file: it was cut off. ",
+        "flipped": "the file: what it holds is damaged (",
+        "junk": "the file: something that is not compressed comes after its end. ",
+    }
+    match damage:
+        case "cut":
+            del packed[-200:]
+        case "flipped":
+            packed[-200] ^= 0xFF
+        case _:
+            packed += b"junk"
+    file = tmp_path / "memory.ndjson.gz"
+    file.write_bytes(packed)
+    (tmp_path / "other").mkdir()
+    other = House(tmp_path / "other")
+    done = await other.memory("import", file)
+    assert (done.code, done.err) == (1, ""), done
+    assert told[damage] in done.out
+    assert "was taken in; get the whole file and import it again." in done.out
+    assert (await other.json("search", "spare key"))[0]["content"] == KEY
+    done = await house.memory("import", file, "--json")
+    assert (done.code, json.loads(done.out)["whole"]) == (1, False)
+    file.write_bytes(packed[:15])
+    done = await house.memory("import", file)
+    assert done.code == 2
+    assert f"{file}: it was cut off" in done.err
 
 
 async def test_dream(house: House) -> None:
