@@ -38,6 +38,7 @@ from hairem_core.api.memory_models import (
 )
 from hairem_core.config.system import Language
 from hairem_core.errors import HairemError
+from hairem_core.memory.archive.errors import ArchiveUnavailable
 from hairem_core.memory.archive.store import Anchor
 from hairem_core.memory.chain import Break
 from hairem_core.memory.cold import merged
@@ -174,11 +175,18 @@ class MemoryViews:
         )
         found = await self._store.search(scope, question)
         archived: set[UUID] = set()
+        archive_error = None
         if query.archived:
-            cold = await self._store.search_archive(scope, question)
+            try:
+                cold = await self._service.cold.search(
+                    scope, question, model=self._store.embedder.model, now=self._store.clock()
+                )
+            except ArchiveUnavailable as err:
+                cold, archive_error = [], str(err)
             archived = {each.id for _, each in cold} - {each.id for _, each in found}
             found = merged(query.q, found, cold, query.limit)
         return SearchAnswer(
+            archive_error=archive_error,
             results=[
                 FragmentFound(
                     **self._values(fragment),
@@ -187,7 +195,7 @@ class MemoryViews:
                     why=hit.why,
                 )
                 for hit, fragment in found
-            ]
+            ],
         )
 
     async def fragment(self, fragment_id: UUID) -> FragmentShown:

@@ -11,6 +11,7 @@ from starlette.types import Send
 from hairem_core.errors import HairemError
 
 _LOGGER = logging.getLogger(__name__)
+_SERVERS_WORDS = "ASGI callable returned without completing response."
 NDJSON = "application/x-ndjson"
 
 
@@ -27,6 +28,14 @@ async def streamed(pieces: AsyncGenerator[bytes]) -> StreamingResponse:
             yield piece
 
     return _Streamed(all_of_them(), media_type=NDJSON)
+
+
+def is_no_break_off(record: logging.LogRecord) -> bool:
+    """Return False for what the web server says when an answer is broken off on purpose.
+
+    It is a filter for its log: there is no other way to end an answer without its end.
+    """
+    return record.getMessage() != _SERVERS_WORDS
 
 
 class _Streamed(StreamingResponse):

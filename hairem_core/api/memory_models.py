@@ -139,6 +139,8 @@ class SearchAnswer(_Model):
     """What was found, best first."""
 
     results: list[FragmentFound]
+    archive_error: str | None = None
+    """Why the archive is left out although it was asked for."""
 
 
 class HistoryAnswer(_Model):

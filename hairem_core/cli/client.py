@@ -88,10 +88,10 @@ class BridgeClient:
         return frame
 
 
-def get_json(places: Places, path: str) -> tuple[int, dict[str, Any]]:
-    """Return status and body of one REST question. Raises NotRunning."""
+def get_json(places: Places, path: str, seconds: float = 10) -> tuple[int, dict[str, Any]]:
+    """Return status and body of one REST question. Raises NotRunning: no answer in that time."""
     address = places.core_address()
-    connection = http.client.HTTPConnection(address, timeout=10)
+    connection = http.client.HTTPConnection(address, timeout=seconds)
     try:
         connection.request(
             "GET", path, headers={"Authorization": f"Bearer {places.command_token()}"}

@@ -84,6 +84,9 @@ def search(
         tables.fragments(answer["results"], tables.console())
     else:
         print("Nothing fits.")
+    if error := answer.get("archive_error"):
+        typer.echo(f"hairem: the archive was not searched: {error}", err=True)
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -148,6 +151,10 @@ def verify(
     elif found["whole"]:
         erased = f", {found['erased']:,} of them erased on purpose" if found["erased"] else ""
         print(f"The chain is whole: {found['checked']:,} events{erased}.")
+        if found["anchor"] == "away":
+            typer.echo(
+                "hairem: the archive cannot be reached, and bears no witness to it", err=True
+            )
     else:
         print(f"The chain is broken: event {found['number']} {found['what']}.")
         if found["msg_id"]:

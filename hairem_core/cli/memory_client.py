@@ -27,7 +27,7 @@ class MemoryRefusal(HairemError):
 
 
 class BrokenOff(HairemError):
-    """H-Core went away in the middle of an answer."""
+    """An answer ended before its end: H-Core went away, or could not go on."""
 
     code = "connection_lost"
 
@@ -155,12 +155,12 @@ def _told() -> Iterator[None]:
 
 
 def _why_broken_off(tail: bytes) -> BrokenOff:
-    """Return why an answer ended before its end: H-Core says so in the last line, if it can."""
+    """Return why an answer ended before its end: the last line says so, where it still could."""
     try:
         what = str(json.loads(tail.splitlines()[-1])["error"]["message"])
     except ValueError, KeyError, TypeError, IndexError:
         return _gone()
-    return BrokenOff(f"H-Core broke off: {what}")
+    return BrokenOff(f"the answer broke off before its end: {what}")
 
 
 def _gone() -> BrokenOff:

@@ -70,6 +70,7 @@ async def test_doctor_finds_a_healthy_house(core: RunningCore) -> None:
     findings = {each["what"]: each["status"] for each in json.loads(done.out)}
     assert done.code == 0, done.out
     assert findings["H-Core"] == findings["agent electra"] == findings["Redis"] == "ok"
+    assert findings["memory"] == findings["archive"] == "ok"
     assert findings["language model"] == "note"
 
 
