@@ -117,7 +117,7 @@ class MemoryService:
                 url = config.archive_url.get_secret_value()
             is_encrypted = config.archive_tls or config.archive_tls_ca is not None
             tls = Tls(ca=config.archive_tls_ca) if is_encrypted else None
-            archive = ColdArchive(url, tls=tls)
+            archive = ColdArchive(url, tls=tls, folder=folder)
         except BaseException:
             await store.close()
             raise

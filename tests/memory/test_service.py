@@ -77,6 +77,22 @@ async def test_a_good_archived_answer_comes_before_a_poor_warm_one(service: Memo
     assert [each.content for each in found] == [_CODE, "the old clock ticks"]
 
 
+async def test_a_relative_path_of_the_archive_counts_from_the_data_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    config = MemoryConfig(archive_url=SecretStr("sqlite+aiosqlite:///cold/archive.sqlite3"))
+    service = await MemoryService.open(tmp_path / "data", config)
+    try:
+        where = (await service.archive.statistics())["where"]
+    finally:
+        await service.close()
+    assert where == str(tmp_path / "data" / "cold" / "archive.sqlite3")
+    assert (tmp_path / "data" / "cold" / "archive.sqlite3").is_file()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 async def test_health_tells_of_an_archive_that_is_away(tmp_path: Path) -> None:
     url = SecretStr("mysql+aiomysql://u:p@127.0.0.1:1/db")
     service = await MemoryService.open(tmp_path, MemoryConfig(archive_url=url))
