@@ -104,8 +104,9 @@ def memory_router(service: MemoryService, dreams: Dreams, is_known: IsKnown) -> 
         return await views.verify()
 
     @router.post("/forget")
-    async def forget(order: ForgetOrder) -> ForgetAnswer:
-        return await views.forget(order)
+    async def forget(request: Request) -> ForgetAnswer:
+        # Whatever its Content-Type says: curl calls everything a form.
+        return await views.forget(ForgetOrder.model_validate_json(await request.body()))
 
     @router.post("/dream", status_code=202)
     async def start_dream() -> DreamStarted:
@@ -256,8 +257,12 @@ class MemoryViews:
         )
 
     async def forget(self, order: ForgetOrder) -> ForgetAnswer:
-        """Return what would be erased, or erase it. Raises MemoryUnavailable and what is away."""
+        """Return what would be erased, or erase it.
+
+        Raises UnknownAgent, MemoryUnavailable and what is away.
+        """
         selector = order.selector
+        self._scope(selector.agent)
         if order.dry_run:
             plan = await self._service.forgetter.plan(selector)
             return ForgetAnswer(plan=plan, text=plan.words(self._language))

@@ -1,10 +1,11 @@
 """What goes over `/api/memory`, as `docs/memory.md` describes it."""
 
+import re
 from dataclasses import fields
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from hairem_core.api.limits import LONGEST_AGENT_ID, LONGEST_NAME, LONGEST_QUESTION
 from hairem_core.memory.chain import Break
@@ -21,6 +22,17 @@ MOST_RESULTS = 100
 MOST_NODES = 1_000
 """Entities, and relations, in one answer about the graph."""
 
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _written_out(value: object) -> object:
+    # Pydantic takes numbers too, and texts that are numbers: seconds or milliseconds since 1970.
+    if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+        raise ValueError("write a moment with its zone, as in 2026-05-01T14:00:00+02:00 (RFC 3339)")
+    return value
+
+
+type Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 type AgentName = Annotated[str, Field(min_length=1, max_length=LONGEST_AGENT_ID)]
 
 
@@ -38,9 +50,9 @@ class SearchQuery(_Model):
     kind: list[Kind] = Field(default_factory=list)
     about: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME)
     """Name or key of someone or something that must be named."""
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    as_of: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    as_of: Moment | None = None
     """What was held then, and not what holds now."""
     archived: bool = False
     """Also what has faded into the archive."""
@@ -213,10 +225,10 @@ class ForgetOrder(_Model):
     person: str | None = Field(default=None, max_length=LONGEST_NAME)
     agent: AgentName | None = None
     fragment: UUID | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    dry_run: bool = True
-    """Only tell what would be erased."""
+    since: Moment | None = None
+    until: Moment | None = None
+    dry_run: bool = Field(default=True, strict=True)
+    """Only tell what would be erased. Nothing but false erases: not 0, and not "no"."""
 
     @property
     def selector(self) -> Selector:

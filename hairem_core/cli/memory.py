@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
@@ -352,7 +352,10 @@ def _run[T](
 def _moment(text: str | None, option: str, now: datetime, *, is_end: bool = False) -> str | None:
     if text is None:
         return None
-    return moment(text, option, now=now, is_end=is_end).isoformat()
+    found = moment(text, option, now=now, is_end=is_end)
+    if (found.utcoffset() or timedelta()) % timedelta(minutes=1):
+        found = found.astimezone(UTC)  # before there were zones; RFC 3339 has no such seconds
+    return found.isoformat()
 
 
 def _id(text: str) -> UUID:

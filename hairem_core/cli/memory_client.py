@@ -173,15 +173,15 @@ def _gone() -> BrokenOff:
 def _refusal(response: httpx.Response) -> MemoryRefusal:
     try:
         error = json.loads(response.content)["error"]
-        return MemoryRefusal(str(error["code"]), str(error["message"]))
+        if error["code"] != "unknown_route":
+            return MemoryRefusal(str(error["code"]), str(error["message"]))
     except ValueError, KeyError, TypeError:
-        code = response.status_code
-        return MemoryRefusal(
-            "no_memory" if code == 404 else "internal",
-            "this H-Core is of a version without these commands"
-            if code == 404
-            else f"H-Core answered with status {code}; see its log",
-        )
+        pass
+    if response.status_code == 404:
+        what = "this H-Core is of a version without these commands"
+        return MemoryRefusal("no_memory", what)
+    what = f"H-Core answered with status {response.status_code}; see its log"
+    return MemoryRefusal("internal", what)
 
 
 def _given(params: dict[str, Any]) -> dict[str, Any]:

@@ -102,6 +102,7 @@ async def test_search_with_everything(house: House) -> None:
     assert await house.json("search", "key", "--until", before) == []
     day = ("--since", f"{said_on:%Y-%m-%d}", "--until", after)
     assert (await house.json("search", "spare key", *day))[0]["content"] == KEY
+    assert await house.json("search", "key", "--since", "1900-01-01", "--limit", "1")
     done = await house.memory("search", "drinks", "--about", "name:nobody")
     assert (done.code, done.out) == (0, "Nothing fits.\n")
 
@@ -152,6 +153,7 @@ async def test_stats_and_verify(house: House) -> None:
         (("history", "00000000-0000-4000-8000-000000000000"), "there is no fragment 0000"),
         (("forget",), "nothing is selected"),
         (("forget", "--yes"), "nothing is selected"),
+        (("forget", "--agent", "nobody"), "memory knows no agent 'nobody'"),
         (("forget", "--fragment", "tea", "--yes"), "'tea' is no id of a fragment"),
         (("forget", "--subject", "!!"), "'!!' is no name"),
         (("forget", "--subject", "caf\udce9"), "--subject: 'caf\\udce9' is no text"),
