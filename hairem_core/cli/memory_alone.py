@@ -31,7 +31,7 @@ async def serve_alone(places: Places, *, make: bool = False) -> AsyncGenerator[P
     config = places.load_config()
     _check(places, config, make=make)
     data = DataFolder(places.data)
-    data.lock()
+    data.lock(by="another `hairem` command")
     try:
         async with _opened(config, data) as service:
             app = FastAPI(openapi_url=None)

@@ -201,7 +201,11 @@ async def test_two_commands_at_once(house: House) -> None:
     # On a stopped house one of them has the memory to itself, and the other says so.
     assert codes in ([0, 0], [0, 2])
     for each in done:
-        assert KEY in each.out if each.code == 0 else "is in use by another" in each.err
+        assert (
+            KEY in each.out
+            if each.code == 0
+            else "is in use by another `hairem` command (process " in each.err
+        )
 
 
 async def test_forgetting_without_a_terminal_only_tells(house: House) -> None:
