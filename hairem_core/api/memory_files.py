@@ -2,6 +2,7 @@
 
 import json
 import logging
+from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from fastapi import Request
@@ -59,15 +60,23 @@ class _Streamed(StreamingResponse):
 
 
 class Upload:
-    """The body of a request, piece by piece."""
+    """The body of a request, piece by piece; without the mark that some editors put first."""
 
     def __init__(self, request: Request) -> None:
         self._pieces = request.stream()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        first: bytes | None = b""
         async for piece in self._pieces:
-            if piece:
+            if first is None:
                 yield piece
+                continue
+            first += piece
+            if len(first) >= len(BOM_UTF8):
+                yield first.removeprefix(BOM_UTF8)
+                first = None
+        if first:
+            yield first
 
     async def skip(self) -> None:
         """Read what is left, so that the client, still sending, hears the answer."""

@@ -150,7 +150,7 @@ def verify(
         _print_json(found)
     elif found["whole"]:
         erased = f", {found['erased']:,} of them erased on purpose" if found["erased"] else ""
-        print(f"The chain is whole: {found['checked']:,} events{erased}.")
+        print(f"The chain is whole: {tables.counted(found['checked'], 'event')}{erased}.")
         if found["anchor"] == "away":
             typer.echo(
                 "hairem: the archive cannot be reached, and bears no witness to it", err=True
@@ -305,7 +305,7 @@ def _print_report(report: dict[str, Any]) -> None:
     rows = [(kind, *tally.values()) for kind, tally in report["tallies"].items()]
     headers = ("of", "added", "known", "left out", "refused")
     tables.grid(headers, [row for row in rows if any(row[1:])], tables.console())
-    print(f"\nRead {report['lines']:,} lines, added {report['added']:,}.")
+    print(f"\nRead {tables.counted(report['lines'], 'line')}, added {report['added']:,}.")
     if broken := report["chain_break"]:
         print(f"The chain is broken: event {broken['number']} {broken['what']}.")
     for note in report["notes"]:
@@ -314,7 +314,7 @@ def _print_report(report: dict[str, Any]) -> None:
         where = f"line {each['line']:,}" if each["line"] else "the file"
         print(tables.line(f"{where}: {each['what']}. {each['hint']}"))
     if (more := report["problem_count"] - len(report["problems"])) > 0:
-        print(f"and {more:,} more problems")
+        print(f"and {tables.counted(more, 'more problem')}")
 
 
 def _print_plan(plan: dict[str, Any]) -> None:
@@ -326,7 +326,9 @@ def _print_plan(plan: dict[str, Any]) -> None:
         for each in plan["samples"]:
             print(f"  {tables.cut(tables.line(each), out.width - 2)}")
     if plan["kept_events"]:
-        print(f"\n{plan['kept_events']:,} events stay: something else rests on them.")
+        is_one = plan["kept_events"] == 1
+        stay, them = ("event stays", "it") if is_one else ("events stay", "them")
+        print(f"\n{plan['kept_events']:,} {stay}: something else rests on {them}.")
     print()
 
 

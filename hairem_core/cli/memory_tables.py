@@ -29,6 +29,11 @@ def line(text: object, most: int | None = None) -> str:
     return plain if most is None or len(plain) <= most else f"{plain[: most - 1]}…"
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number with what it counts."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def when(stamp: str | None, *, seconds: bool = False) -> str:
     """Return a moment of the API's as the clock on this wall showed it; "" where there is none."""
     if stamp is None:
@@ -113,7 +118,7 @@ def described(found: dict[str, Any]) -> list[tuple[str, object]]:
         ("importance", f"{found['importance']:.2f}"),
         ("confidence", f"{found['confidence']:.2f}"),
         ("strength", f"{found['strength']:.2f}" + (", pinned" if found["pinned"] else "")),
-        ("of use", f"{found['uses']} times, last {when(found['last_used'])}")
+        ("of use", f"{counted(found['uses'], 'time')}, last {when(found['last_used'])}")
         if found["uses"]
         else ("", ""),
         ("holds", _validity(found)),

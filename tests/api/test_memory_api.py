@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -311,6 +312,12 @@ async def test_an_agent_that_is_unknown_is_not_forgotten(house: House) -> None:
         assert error["code"] == "unknown_agent"
 
 
+async def _in_bytes(slowly: bytes, rest: bytes) -> AsyncIterator[bytes]:
+    for number in slowly:
+        yield bytes([number])
+    yield rest
+
+
 async def test_what_is_exported_can_be_imported(house: House, tmp_path: Path) -> None:
     exported = (await house.http.get("/api/memory/export")).content
     lines = [json.loads(each) for each in exported.splitlines()]
@@ -318,8 +325,13 @@ async def test_what_is_exported_can_be_imported(house: House, tmp_path: Path) ->
     assert KEY in {each.get("content") for each in lines if each["line"] == "event"}
     alone = (await house.http.get("/api/memory/export", params={"agent": "electra"})).content
     assert KEY not in alone.decode()
-    again = (await house.http.post("/api/memory/import", content=exported)).json()
-    assert (again["added"], again["whole"], again["problems"]) == (0, True, [])
+    for content in (
+        exported,
+        BOM_UTF8 + exported,
+        _in_bytes(BOM_UTF8 + exported[:9], exported[9:]),
+    ):
+        again = (await house.http.post("/api/memory/import", content=content)).json()
+        assert (again["added"], again["whole"], again["problems"]) == (0, True, [])
     (tmp_path / "agents").mkdir()
     async with running_core(tmp_path, agents=tmp_path / "agents") as other:
         headers = {"Authorization": f"Bearer {other.new_token}"}

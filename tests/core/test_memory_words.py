@@ -100,6 +100,7 @@ def _had(packed: bytes) -> tuple[bytes, str | None]:
         (" Yesterday ", False, (2026, 11, 20)),
         ("hier", True, (2026, 11, 20, 23, 59, 59, 999_999)),
         ("aujourd'hui", False, (2026, 11, 21)),
+        ("Aujourd\u2019hui", False, (2026, 11, 21)),
         ("3 days ago", True, (2026, 11, 18, 19, 30)),
         ("1 week  ago", False, (2026, 11, 14, 19, 30)),
         ("il y a 2 heures", False, (2026, 11, 21, 17, 30)),
