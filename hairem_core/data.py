@@ -23,6 +23,9 @@ class DataFolderError(HairemError):
     code = "data_folder"
 
 
+_H_CORE = "another H-Core"
+
+
 class DataFolder:
     """The folder that holds everything H-Core keeps, locked for one H-Core at a time."""
 
@@ -60,18 +63,22 @@ class DataFolder:
         """The private redis-server's folder."""
         return self.path / "redis"
 
-    def lock(self) -> None:
-        """Create the folder and take it. Raises DataFolderError."""
+    def lock(self, *, by: str = _H_CORE) -> None:
+        """Create the folder and take it; who is refused it is told `by` whom it is in use.
+
+        Raises DataFolderError.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as err:
-            owner = (self.path / "lock").read_text().strip()
+            owner, _, who = (self.path / "lock").read_text().strip().partition(" ")
+            to_do = "Stop that one" if who in ("", _H_CORE) else "Wait for its end"
             raise DataFolderError(
-                f"is in use by another H-Core (process {owner or 'unknown'})",
+                f"is in use by {who or _H_CORE} (process {owner or 'unknown'})",
                 where=str(self.path),
-                hint="Stop that one, or give this one another folder with --data.",
+                hint=f"{to_do}, or give this one another folder with --data.",
             ) from err
         except (FileExistsError, NotADirectoryError) as err:
             raise DataFolderError(
@@ -86,7 +93,7 @@ class DataFolder:
                 hint="Give this user the right to write there, or choose another with --data.",
             ) from err
         os.truncate(self._lock, 0)
-        os.write(self._lock, f"{os.getpid()}\n".encode())
+        os.write(self._lock, f"{os.getpid()} {by}\n".encode())
 
     def open_to_agents(self) -> None:
         """Let agents, where each has a user of its own, pass through to what is theirs.

@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from hairem_core.api import errors
 from hairem_core.api.backup import Backup, backup_router
@@ -28,6 +29,7 @@ def create_app(
     Nothing is served to a stranger but whether H-Core is up: no documentation pages either.
     """
     app = FastAPI(title="hAIrem", version=context.version, openapi_url=None)
+    app.add_exception_handler(HTTPException, errors.no_route)
 
     def is_known(request: Request) -> bool:
         return errors.is_known(request, context.tokens)

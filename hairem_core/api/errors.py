@@ -1,9 +1,11 @@
 """Errors as the HTTP application tells them: `{"error": {"code", "message"}}`."""
 
-from fastapi import Request
+from fastapi import Request, Response
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 
 from hairem_core.api.tokens import TokenStore
 from hairem_core.errors import HairemError
@@ -41,6 +43,18 @@ def unauthorized() -> JSONResponse:
 def told(err: HairemError) -> JSONResponse:
     """Return an error with the status that fits its code."""
     return failure(err.code, str(err), _STATUS.get(err.code, _REFUSED))
+
+
+async def no_route(request: Request, err: Exception) -> Response:
+    """Return what is told of a path or a method below `/api` that there is not: a handler of
+    Starlette's HTTPException. Elsewhere it is told as Starlette does.
+    """
+    assert isinstance(err, HTTPException)
+    code = {404: "unknown_route", 405: "method_not_allowed"}.get(err.status_code)
+    if code is None or not request.url.path.startswith("/api/"):
+        return await http_exception_handler(request, err)
+    what = f"there is no {request.method} {request.url.path}; see docs/bridge.md and docs/memory.md"
+    return failure(code, what, err.status_code, dict(err.headers or {}))
 
 
 def unreadable(err: RequestValidationError | ValidationError) -> JSONResponse:

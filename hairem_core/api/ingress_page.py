@@ -138,7 +138,7 @@ def _parts(words: Words, parts: dict[str, dict[str, Any]]) -> str:
             words.get(f"part_{name}", name),
             words.get(f"status_{part['status']}", str(part["status"])),
             is_good=part["status"] in _GOOD,
-            note=part.get("error") or part.get("archive_error"),
+            note=part.get("error") or part.get("chain_error") or part.get("archive_error"),
         )
         for name, part in parts.items()
         if name != "agents"

@@ -38,6 +38,7 @@ from hairem_core.api.memory_models import (
 )
 from hairem_core.config.system import Language
 from hairem_core.errors import HairemError
+from hairem_core.memory.archive.errors import ArchiveUnavailable
 from hairem_core.memory.archive.store import Anchor
 from hairem_core.memory.chain import Break
 from hairem_core.memory.cold import merged
@@ -102,8 +103,9 @@ def memory_router(service: MemoryService, dreams: Dreams, is_known: IsKnown) -> 
         return await views.verify()
 
     @router.post("/forget")
-    async def forget(order: ForgetOrder) -> ForgetAnswer:
-        return await views.forget(order)
+    async def forget(request: Request) -> ForgetAnswer:
+        # Whatever its Content-Type says: curl calls everything a form.
+        return await views.forget(ForgetOrder.model_validate_json(await request.body()))
 
     @router.post("/dream", status_code=202)
     async def start_dream() -> DreamStarted:
@@ -173,11 +175,18 @@ class MemoryViews:
         )
         found = await self._store.search(scope, question)
         archived: set[UUID] = set()
+        archive_error = None
         if query.archived or query.as_of is not None:
-            cold = await self._store.search_archive(scope, question)
+            try:
+                cold = await self._service.cold.search(
+                    scope, question, model=self._store.embedder.model, now=self._store.clock()
+                )
+            except ArchiveUnavailable as err:
+                cold, archive_error = [], str(err)
             archived = {each.id for _, each in cold} - {each.id for _, each in found}
             found = merged(query.q, found, cold, query.limit)
         return SearchAnswer(
+            archive_error=archive_error,
             results=[
                 FragmentFound(
                     **self._values(fragment),
@@ -186,7 +195,7 @@ class MemoryViews:
                     why=hit.why,
                 )
                 for hit, fragment in found
-            ]
+            ],
         )
 
     async def fragment(self, fragment_id: UUID) -> FragmentShown:
@@ -242,8 +251,12 @@ class MemoryViews:
         )
 
     async def forget(self, order: ForgetOrder) -> ForgetAnswer:
-        """Return what would be erased, or erase it. Raises MemoryUnavailable and what is away."""
+        """Return what would be erased, or erase it.
+
+        Raises UnknownAgent, MemoryUnavailable and what is away.
+        """
         selector = order.selector
+        self._scope(selector.agent)
         if order.dry_run:
             plan = await self._service.forgetter.plan(selector)
             return ForgetAnswer(plan=plan, text=plan.words(self._language))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from fastapi import Request
@@ -11,6 +12,7 @@ from starlette.types import Send
 from hairem_core.errors import HairemError
 
 _LOGGER = logging.getLogger(__name__)
+_SERVERS_WORDS = "ASGI callable returned without completing response."
 NDJSON = "application/x-ndjson"
 
 
@@ -27,6 +29,14 @@ async def streamed(pieces: AsyncGenerator[bytes]) -> StreamingResponse:
             yield piece
 
     return _Streamed(all_of_them(), media_type=NDJSON)
+
+
+def is_no_break_off(record: logging.LogRecord) -> bool:
+    """Return False for what the web server says when an answer is broken off on purpose.
+
+    It is a filter for its log: there is no other way to end an answer without its end.
+    """
+    return record.getMessage() != _SERVERS_WORDS
 
 
 class _Streamed(StreamingResponse):
@@ -50,15 +60,23 @@ class _Streamed(StreamingResponse):
 
 
 class Upload:
-    """The body of a request, piece by piece."""
+    """The body of a request, piece by piece; without the mark that some editors put first."""
 
     def __init__(self, request: Request) -> None:
         self._pieces = request.stream()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        first: bytes | None = b""
         async for piece in self._pieces:
-            if piece:
+            if first is None:
                 yield piece
+                continue
+            first += piece
+            if len(first) >= len(BOM_UTF8):
+                yield first.removeprefix(BOM_UTF8)
+                first = None
+        if first:
+            yield first
 
     async def skip(self) -> None:
         """Read what is left, so that the client, still sending, hears the answer."""

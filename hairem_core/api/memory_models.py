@@ -1,11 +1,13 @@
 """What goes over `/api/memory`, as `docs/memory.md` describes it."""
 
+import re
 from dataclasses import fields
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from hairem_core.api.limits import LONGEST_AGENT_ID, LONGEST_NAME, LONGEST_QUESTION
 from hairem_core.memory.chain import Break
 from hairem_core.memory.dream.digest import Digest
 from hairem_core.memory.forget.report import Plan, Receipt
@@ -16,12 +18,22 @@ from hairem_core.memory.portable.report import ImportReport, Tally
 from hairem_core.sdk.message import Timestamp
 from hairem_core.sdk.recollection import Why
 
-LONGEST_QUESTION = 4_096
 MOST_RESULTS = 100
 MOST_NODES = 1_000
 """Entities, and relations, in one answer about the graph."""
 
-type AgentName = Annotated[str, Field(min_length=1, max_length=64)]
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _written_out(value: object) -> object:
+    # Pydantic takes numbers too, and texts that are numbers: seconds or milliseconds since 1970.
+    if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+        raise ValueError("write a moment with its zone, as in 2026-05-01T14:00:00+02:00 (RFC 3339)")
+    return value
+
+
+type Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+type AgentName = Annotated[str, Field(min_length=1, max_length=LONGEST_AGENT_ID)]
 
 
 class _Model(BaseModel):
@@ -36,13 +48,13 @@ class SearchQuery(_Model):
     """Id of the agent whose memory it is; None: every agent's."""
     limit: int = Field(default=10, ge=1, le=MOST_RESULTS)
     kind: list[Kind] = Field(default_factory=list)
-    about: str | None = Field(default=None, min_length=1, max_length=256)
+    about: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME)
     """Name or key of someone or something that must be named."""
-    since: AwareDatetime | None = None
+    since: Moment | None = None
     """Said then or later."""
-    until: AwareDatetime | None = None
+    until: Moment | None = None
     """Said then or before."""
-    as_of: AwareDatetime | None = None
+    as_of: Moment | None = None
     """What was held then, archived or not, and not what holds now."""
     archived: bool = False
     """Also what has faded into the archive."""
@@ -58,7 +70,7 @@ class GraphQuery(_Model):
     """Which part of the graph."""
 
     agent: AgentName | None = None
-    about: str | None = Field(default=None, min_length=1, max_length=256)
+    about: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME)
     limit: int = Field(default=100, ge=1, le=MOST_NODES)
 
 
@@ -141,6 +153,8 @@ class SearchAnswer(_Model):
     """What was found, best first."""
 
     results: list[FragmentFound]
+    archive_error: str | None = None
+    """Why the archive is left out although it was asked for."""
 
 
 class HistoryAnswer(_Model):
@@ -209,14 +223,14 @@ class StatsAnswer(_Model):
 class ForgetOrder(_Model):
     """What is to be forgotten: everything for which all holds that is given."""
 
-    subject: str | None = Field(default=None, max_length=256)
-    person: str | None = Field(default=None, max_length=256)
+    subject: str | None = Field(default=None, max_length=LONGEST_NAME)
+    person: str | None = Field(default=None, max_length=LONGEST_NAME)
     agent: AgentName | None = None
     fragment: UUID | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    dry_run: bool = True
-    """Only tell what would be erased."""
+    since: Moment | None = None
+    until: Moment | None = None
+    dry_run: bool = Field(default=True, strict=True)
+    """Only tell what would be erased. Nothing but false erases: not 0, and not "no"."""
 
     @property
     def selector(self) -> Selector:

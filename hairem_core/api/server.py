@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Self
 import uvicorn
 from fastapi import FastAPI
 
+from hairem_core.api.memory_files import is_no_break_off
 from hairem_core.errors import HairemError
 
 
@@ -70,6 +72,7 @@ class WebServer:
                 lifespan="off",
             )
         )
+        logging.getLogger("uvicorn.error").addFilter(is_no_break_off)
         task = asyncio.create_task(server.serve([listener]), name="api")
         while not server.started:
             if task.done():

@@ -10,6 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 
 from hairem_core import __version__
+from hairem_core.cli.output import is_about_output
 from hairem_core.cli.places import NotRunning, Places
 from hairem_core.errors import HairemError
 
@@ -41,10 +42,9 @@ class BridgeClient:
                 client = cls(connection)
                 await client._authenticate(token)
                 yield client
-        except BrokenPipeError:
-            # Not H-Core, but whoever read this command's output (`| head`) has gone.
-            raise
         except (OSError, TimeoutError, InvalidHandshake) as err:
+            if is_about_output(err):
+                raise  # whoever read this command's output (`| head`) has gone, and not H-Core
             raise NotRunning(
                 f"H-Core does not answer: {err}",
                 where=address,
@@ -68,7 +68,8 @@ class BridgeClient:
         await self._connection.send(json.dumps({"id": self._next, "type": type, **fields}))
         while True:
             frame = await self._receive()
-            if frame["type"] == "result" and frame["id"] == self._next:
+            # Of a frame that it cannot read, H-Core knows no number either: 0.
+            if frame["type"] == "result" and frame["id"] in (self._next, 0):
                 if not frame["success"]:
                     raise BridgeError(frame["error"]["code"], frame["error"]["message"])
                 result: dict[str, Any] = frame["result"]
@@ -87,10 +88,10 @@ class BridgeClient:
         return frame
 
 
-def get_json(places: Places, path: str) -> tuple[int, dict[str, Any]]:
-    """Return status and body of one REST question. Raises NotRunning."""
+def get_json(places: Places, path: str, seconds: float = 10) -> tuple[int, dict[str, Any]]:
+    """Return status and body of one REST question. Raises NotRunning: no answer in that time."""
     address = places.core_address()
-    connection = http.client.HTTPConnection(address, timeout=10)
+    connection = http.client.HTTPConnection(address, timeout=seconds)
     try:
         connection.request(
             "GET", path, headers={"Authorization": f"Bearer {places.command_token()}"}

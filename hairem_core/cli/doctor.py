@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hairem_core.cli.client import BridgeClient
+from hairem_core.cli.client import BridgeClient, get_json
 from hairem_core.cli.places import NotRunning, Places
 from hairem_core.config.system import SystemConfig
 from hairem_core.errors import HairemError
@@ -19,6 +19,9 @@ from hairem_core.hlink.connection import check_server, create_client
 type Status = Literal["ok", "note", "wrong"]
 _LEAST_FREE = 500 * 1024 * 1024
 """Bytes below which the data folder's disk is called full."""
+
+_ARCHIVE_SECONDS = 30.0
+"""H-Core itself waits ten for the archive's server."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ async def examine(places: Places) -> list[Finding]:
     findings.append(_data_folder(places.data))
     findings += await _core(places, config)
     findings.append(await _redis(places, config))
-    findings.append(_memory(config))
+    findings += await _memory(places, config)
     findings += _models(config)
     findings += await asyncio.to_thread(_bundles, places, config)
     return findings
@@ -150,9 +153,22 @@ async def _redis_binary() -> Finding:
     return Finding("ok", "Redis", f"redis-server {version}, started with H-Core")
 
 
-def _memory(config: SystemConfig) -> Finding:
+async def _memory(places: Places, config: SystemConfig) -> list[Finding]:
     where = config.memory.url or "embedded, in the data folder"
-    return Finding("ok", "memory", where)
+    memory = Finding("ok", "memory", where)
+    try:
+        _, health = await asyncio.to_thread(get_json, places, "/api/health")
+        _, stats = await asyncio.to_thread(get_json, places, "/api/memory/stats", _ARCHIVE_SECONDS)
+        archive, chain_error = stats["archive"], health["parts"]["memory"].get("chain_error")
+    except NotRunning, KeyError:
+        return [memory]  # whether H-Core runs and answers, its own row says
+    if chain_error is not None:
+        how = f"{where}; the chain of events is broken: {chain_error}"
+        memory = Finding("wrong", "memory", how, "Compare with a backup; see docs/memory.md.")
+    if archive["status"] == "up":
+        return [memory, Finding("ok", "archive", archive["where"])]
+    to_do = "Until it can be reached, nothing is exported, imported, forgotten or archived."
+    return [memory, Finding("note", "archive", f"away: {archive['error']}", to_do)]
 
 
 def _models(config: SystemConfig) -> list[Finding]:

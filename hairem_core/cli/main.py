@@ -10,7 +10,8 @@ import typer
 
 from hairem_core import __version__
 from hairem_core.cli import agent, backup, bus, dream, memory, up
-from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, print_table
+from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, print_table, readable
+from hairem_core.cli.output import give_up, is_about_output
 from hairem_core.cli.places import Places, find_places
 from hairem_core.errors import HairemError
 
@@ -30,16 +31,25 @@ app.add_typer(backup.app, name="backup")
 app.command()(up.up)
 app.command()(dream.dream)
 
+_SAID = readable(may_be_empty=True)  # whether empty means anything, H-Core says
 _WRONG_INPUT = {"unknown_agent", "empty_text", "invalid_format"}
 
 
 def main() -> None:
     """Run the command. Wrong input ends with exit code 2 and one clear error."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except HairemError as err:
         print(f"hairem: {err}", file=sys.stderr)
         sys.exit(2)
+    except OSError as err:
+        if not is_about_output(err):
+            raise
+        sys.exit(give_up(err))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -60,10 +70,16 @@ def _options(
 
 @app.command()
 def ask(
-    agent: Annotated[str, typer.Argument(help="Id of the agent, for example renarde.")],
-    text: Annotated[str, typer.Argument(help="What to say.")],
-    language: Annotated[str | None, typer.Option(help="Yours, such as fr-CH.")] = None,
-    conversation: Annotated[str | None, typer.Option(help="Go on with this conversation.")] = None,
+    agent: Annotated[
+        str, typer.Argument(help="Id of the agent, for example renarde.", callback=_SAID)
+    ],
+    text: Annotated[str, typer.Argument(help="What to say.", callback=_SAID)],
+    language: Annotated[
+        str | None, typer.Option(help="Yours, such as fr-CH.", callback=_SAID)
+    ] = None,
+    conversation: Annotated[
+        str | None, typer.Option(help="Go on with this conversation.", callback=_SAID)
+    ] = None,
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:

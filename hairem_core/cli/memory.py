@@ -3,16 +3,17 @@
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 import typer
 
+from hairem_core.api.limits import LONGEST_AGENT_ID, LONGEST_NAME, LONGEST_QUESTION
 from hairem_core.cli import memory_tables as tables
 from hairem_core.cli.moments import moment
-from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, WrongInput
+from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, WrongInput, readable
 from hairem_core.cli.places import find_places
 
 if TYPE_CHECKING:
@@ -23,19 +24,34 @@ app = typer.Typer(help="Search what the house remembers, and look after it.", no
 type Kind = Literal["episode", "fact", "note", "synthesis"]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the fragment.")]
 AgentOption = Annotated[
-    str | None, typer.Option("--agent", help="Whose memory; else that of every agent.")
+    str | None,
+    typer.Option(
+        "--agent",
+        help="Whose memory; else that of every agent.",
+        callback=readable(LONGEST_AGENT_ID),
+    ),
 ]
 
 
 @app.command()
 def search(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="A question, or words.")],
+    text: Annotated[
+        str,
+        typer.Argument(
+            metavar="TEXT",
+            help="A question, or words.",
+            callback=readable(LONGEST_QUESTION, may_be_empty=True),
+        ),
+    ],
     agent: AgentOption = None,
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many at most.")] = 10,
     kind: Annotated[
         list[Kind] | None, typer.Option(help="Only of this kind; may be given several times.")
     ] = None,
-    about: Annotated[str | None, typer.Option(help="Only what names this person or thing.")] = None,
+    about: Annotated[
+        str | None,
+        typer.Option(help="Only what names this person or thing.", callback=readable(LONGEST_NAME)),
+    ] = None,
     since: Annotated[str | None, typer.Option(help="Only what was said then or later.")] = None,
     until: Annotated[str | None, typer.Option(help="Only what was said up to then.")] = None,
     as_of: Annotated[str | None, typer.Option(help="What was held then, not now.")] = None,
@@ -68,6 +84,9 @@ def search(
         tables.fragments(answer["results"], tables.console())
     else:
         print("Nothing fits.")
+    if error := answer.get("archive_error"):
+        typer.echo(f"hairem: the archive was not searched: {error}", err=True)
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -83,7 +102,7 @@ def show(
     if as_json:
         _print_json(found)
     else:
-        tables.pairs(_described(found), tables.console())
+        tables.pairs(tables.described(found), tables.console())
 
 
 @app.command()
@@ -131,7 +150,11 @@ def verify(
         _print_json(found)
     elif found["whole"]:
         erased = f", {found['erased']:,} of them erased on purpose" if found["erased"] else ""
-        print(f"The chain is whole: {found['checked']:,} events{erased}.")
+        print(f"The chain is whole: {tables.counted(found['checked'], 'event')}{erased}.")
+        if found["anchor"] == "away":
+            typer.echo(
+                "hairem: the archive cannot be reached, and bears no witness to it", err=True
+            )
     else:
         print(f"The chain is broken: event {found['number']} {found['what']}.")
         if found["msg_id"]:
@@ -142,12 +165,25 @@ def verify(
 @app.command()
 def forget(
     subject: Annotated[
-        str | None, typer.Option(help="A name, or the key of an entity: all that names it.")
+        str | None,
+        typer.Option(
+            help="A name, or the key of an entity: all that names it.",
+            callback=readable(LONGEST_NAME),
+        ),
     ] = None,
     person: Annotated[
-        str | None, typer.Option(help="A name, or user:<id>: what they said, and all about them.")
+        str | None,
+        typer.Option(
+            help="A name, or user:<id>: what they said, and all about them.",
+            callback=readable(LONGEST_NAME),
+        ),
     ] = None,
-    agent: Annotated[str | None, typer.Option(help="Id of an agent: all that it holds.")] = None,
+    agent: Annotated[
+        str | None,
+        typer.Option(
+            help="Id of an agent: all that it holds.", callback=readable(LONGEST_AGENT_ID)
+        ),
+    ] = None,
     fragment: Annotated[str | None, typer.Option(help="Id of one fragment.")] = None,
     since: Annotated[str | None, typer.Option(help="What was said from then on.")] = None,
     until: Annotated[str | None, typer.Option(help="What was said up to then.")] = None,
@@ -245,9 +281,19 @@ def import_memory(
     from hairem_core.cli.memory_files import opened_to_read
 
     with opened_to_read(source) as file:
-        found: dict[str, Any] = _run(
-            data, config, lambda memory: memory.send("/api/memory/import", file), make=True
-        )
+        try:
+            found: dict[str, Any] = _run(
+                data, config, lambda memory: memory.send("/api/memory/import", file), make=True
+            )
+        except typer.Exit:
+            if file.damage is not None:
+                typer.echo(f"hairem: {source}: {file.damage}", err=True)
+            raise
+    if file.damage is not None:
+        hint = "What could be read of it was taken in; get the whole file and import it again."
+        found["problems"].insert(0, {"line": 0, "what": file.damage, "hint": hint})
+        found["problem_count"] += 1
+        found["whole"] = False
     if as_json:
         _print_json(found)
     else:
@@ -259,7 +305,7 @@ def _print_report(report: dict[str, Any]) -> None:
     rows = [(kind, *tally.values()) for kind, tally in report["tallies"].items()]
     headers = ("of", "added", "known", "left out", "refused")
     tables.grid(headers, [row for row in rows if any(row[1:])], tables.console())
-    print(f"\nRead {report['lines']:,} lines, added {report['added']:,}.")
+    print(f"\nRead {tables.counted(report['lines'], 'line')}, added {report['added']:,}.")
     if broken := report["chain_break"]:
         print(f"The chain is broken: event {broken['number']} {broken['what']}.")
     for note in report["notes"]:
@@ -268,7 +314,7 @@ def _print_report(report: dict[str, Any]) -> None:
         where = f"line {each['line']:,}" if each["line"] else "the file"
         print(tables.line(f"{where}: {each['what']}. {each['hint']}"))
     if (more := report["problem_count"] - len(report["problems"])) > 0:
-        print(f"and {more:,} more problems")
+        print(f"and {tables.counted(more, 'more problem')}")
 
 
 def _print_plan(plan: dict[str, Any]) -> None:
@@ -280,7 +326,9 @@ def _print_plan(plan: dict[str, Any]) -> None:
         for each in plan["samples"]:
             print(f"  {tables.cut(tables.line(each), out.width - 2)}")
     if plan["kept_events"]:
-        print(f"\n{plan['kept_events']:,} events stay: something else rests on them.")
+        is_one = plan["kept_events"] == 1
+        stay, them = ("event stays", "it") if is_one else ("events stay", "them")
+        print(f"\n{plan['kept_events']:,} {stay}: something else rests on {them}.")
     print()
 
 
@@ -306,7 +354,10 @@ def _run[T](
 def _moment(text: str | None, option: str, now: datetime, *, is_end: bool = False) -> str | None:
     if text is None:
         return None
-    return moment(text, option, now=now, is_end=is_end).isoformat()
+    found = moment(text, option, now=now, is_end=is_end)
+    if (found.utcoffset() or timedelta()) % timedelta(minutes=1):
+        found = found.astimezone(UTC)  # before there were zones; RFC 3339 has no such seconds
+    return found.isoformat()
 
 
 def _id(text: str) -> UUID:
@@ -318,47 +369,6 @@ def _id(text: str) -> UUID:
             hint="It looks like 0199a0b1-2c3d-7e4f-8a9b-0c1d2e3f4a5b; `hairem memory search` "
             "prints them.",
         ) from err
-
-
-def _described(found: dict[str, Any]) -> list[tuple[str, object]]:
-    """Return a fragment as names and values, without what it does not have."""
-    said_by = tables.who(found)
-    rows: list[tuple[str, object]] = [
-        ("id", found["id"]),
-        ("agent", tables.line(found["agent"])),
-        ("kind", found["kind"] + (", archived" if found["archived"] else "")),
-        ("said at" if said_by else "since", tables.when(found["at"], seconds=True)),
-        ("said by", said_by),
-        ("content", _printable(found["content"])),
-        ("about", tables.line(", ".join(found["about"]))),
-        ("subject", tables.line(found["subject"] or "")),
-        ("says its", tables.line(found["slot"] or "")),
-        ("visibility", found["visibility"]),
-        ("importance", f"{found['importance']:.2f}"),
-        ("confidence", f"{found['confidence']:.2f}"),
-        ("strength", f"{found['strength']:.2f}" + (", pinned" if found["pinned"] else "")),
-        ("of use", f"{found['uses']} times, last {tables.when(found['last_used'])}")
-        if found["uses"]
-        else ("", ""),
-        ("holds", _validity(found)),
-        ("replaces", found["replaces_id"]),
-        ("replaced by", found["replaced_by"]),
-        ("from events", "\n".join(found["derived_from"])),
-        ("made of", "\n".join(found["sources"])),
-    ]
-    return [(name, value) for name, value in rows if value]
-
-
-def _validity(found: dict[str, Any]) -> str:
-    start = tables.when(found["valid_from"])
-    if found["valid_to"] is None:
-        return f"since {start}"
-    return f"no more: from {start} to {tables.when(found['valid_to'])}"
-
-
-def _printable(text: str) -> str:
-    # What was said must not steer the terminal of who reads it.
-    return "".join(each if each.isprintable() or each == "\n" else "?" for each in text)
 
 
 def _figure(value: object) -> str:

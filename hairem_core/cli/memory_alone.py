@@ -1,6 +1,7 @@
 """Memory without an H-Core: the same HTTP routes, on a socket that only this command knows."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -10,6 +11,7 @@ from tempfile import TemporaryDirectory
 import uvicorn
 from fastapi import FastAPI
 
+from hairem_core.api import memory_files
 from hairem_core.api.dreams import Dreams
 from hairem_core.api.memory import memory_router
 from hairem_core.cli.places import NotRunning, Places
@@ -29,7 +31,7 @@ async def serve_alone(places: Places, *, make: bool = False) -> AsyncGenerator[P
     config = places.load_config()
     _check(places, config, make=make)
     data = DataFolder(places.data)
-    data.lock()
+    data.lock(by="another `hairem` command")
     try:
         async with _opened(config, data) as service:
             app = FastAPI(openapi_url=None)
@@ -88,7 +90,12 @@ async def _serving(app: FastAPI) -> AsyncGenerator[Path]:
                 app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
             )
         )
+        logging.getLogger("uvicorn.error").addFilter(memory_files.is_no_break_off)
         task = asyncio.create_task(server.serve([listener]), name="memory")
+        # What it has to say of an export it says to this command, which tells it.
+        exports = logging.getLogger(memory_files.__name__)
+        level = exports.level
+        exports.setLevel(logging.ERROR)
         try:
             while not server.started:
                 if task.done():
@@ -96,6 +103,7 @@ async def _serving(app: FastAPI) -> AsyncGenerator[Path]:
                 await asyncio.sleep(0.005)
             yield path
         finally:
+            exports.setLevel(level)
             server.should_exit = True
             await asyncio.gather(task, return_exceptions=True)
             listener.close()

@@ -27,7 +27,7 @@ class MemoryRefusal(HairemError):
 
 
 class BrokenOff(HairemError):
-    """H-Core went away in the middle of an answer."""
+    """An answer ended before its end: H-Core went away, or could not go on."""
 
     code = "connection_lost"
 
@@ -155,12 +155,12 @@ def _told() -> Iterator[None]:
 
 
 def _why_broken_off(tail: bytes) -> BrokenOff:
-    """Return why an answer ended before its end: H-Core says so in the last line, if it can."""
+    """Return why an answer ended before its end: the last line says so, where it still could."""
     try:
         what = str(json.loads(tail.splitlines()[-1])["error"]["message"])
     except ValueError, KeyError, TypeError, IndexError:
         return _gone()
-    return BrokenOff(f"H-Core broke off: {what}")
+    return BrokenOff(f"the answer broke off before its end: {what}")
 
 
 def _gone() -> BrokenOff:
@@ -173,15 +173,15 @@ def _gone() -> BrokenOff:
 def _refusal(response: httpx.Response) -> MemoryRefusal:
     try:
         error = json.loads(response.content)["error"]
-        return MemoryRefusal(str(error["code"]), str(error["message"]))
+        if error["code"] != "unknown_route":
+            return MemoryRefusal(str(error["code"]), str(error["message"]))
     except ValueError, KeyError, TypeError:
-        code = response.status_code
-        return MemoryRefusal(
-            "no_memory" if code == 404 else "internal",
-            "this H-Core is of a version without these commands"
-            if code == 404
-            else f"H-Core answered with status {code}; see its log",
-        )
+        pass
+    if response.status_code == 404:
+        what = "this H-Core is of a version without these commands"
+        return MemoryRefusal("no_memory", what)
+    what = f"H-Core answered with status {response.status_code}; see its log"
+    return MemoryRefusal("internal", what)
 
 
 def _given(params: dict[str, Any]) -> dict[str, Any]:

@@ -1,19 +1,21 @@
 """Files of `hairem memory export` and `import`: compressed by name, whole or not there at all."""
 
 import asyncio
+import errno
 import gzip
 import json
 import os
+import stat
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+from hairem_core.cli.gunzip import GZIP, Gunzip
 from hairem_core.cli.options import WrongInput
 
 _PIECE = 256 * 1024
-_GZIP = b"\x1f\x8b"
 _TAIL = 65_536
 
 
@@ -46,7 +48,8 @@ class Sink:
 def opened_to_write(target: str) -> Iterator[Sink]:
     """Yield where an export goes; `-` is standard output, `.gz` is compressed.
 
-    The file appears when it is whole, readable for this user alone. Raises WrongInput.
+    The file appears when it is whole, readable for this user alone; a symbolic link leads to it.
+    A pipe or a device gets it as it comes. Raises WrongInput.
     """
     if target == "-":
         if sys.stdout.isatty():
@@ -58,64 +61,88 @@ def opened_to_write(target: str) -> Iterator[Sink]:
         sys.stdout.buffer.flush()
         return
     path = Path(target)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        if path.is_dir():
-            raise IsADirectoryError(21, "is a folder")
+        if _is_no_file(path):
+            with path.open("wb") as pipe, _compressed(path, pipe) as file:
+                yield Sink(file)
+            return
+        # Where a link leads to: the link itself must not be replaced.
+        path = path.resolve()
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    except OSError as err:
-        raise WrongInput(f"cannot be written: {err.strerror}", where=target) from err
-    try:
-        with os.fdopen(descriptor, "wb") as raw:
-            if path.suffix == ".gz":
-                with gzip.GzipFile("", "wb", 6, raw) as file:
-                    yield Sink(file)  # type: ignore[arg-type]
-            else:
-                yield Sink(raw)
-            raw.flush()
-            os.fsync(raw.fileno())
-        part.replace(path)
+        try:
+            with os.fdopen(descriptor, "wb") as raw:
+                with _compressed(Path(target), raw) as file:
+                    yield Sink(file)
+                raw.flush()
+                os.fsync(raw.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as err:
         raise WrongInput(f"cannot be written: {err.strerror or err}", where=target) from err
-    finally:
-        part.unlink(missing_ok=True)
+
+
+def _is_no_file(path: Path) -> bool:
+    """Return whether this is a pipe, a device or the like. Raises OSError for a folder."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder")
+    return not stat.S_ISREG(mode)
+
+
+@contextmanager
+def _compressed(path: Path, raw: IO[bytes]) -> Iterator[IO[bytes]]:
+    if path.suffix != ".gz":
+        yield raw
+        return
+    with gzip.GzipFile("", "wb", 6, raw) as file:
+        yield file  # type: ignore[misc]
 
 
 class Source:
-    """An export to read, compressed or not."""
+    """An export to read. Whether it is compressed, it says itself."""
 
-    def __init__(self, file: Any, where: str) -> None:
+    def __init__(self, file: IO[bytes], where: str) -> None:
         self._file = file
         self._where = where
+        self.damage: str | None = None
+        """Why nothing more could be decompressed, once it was read."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while piece := await asyncio.to_thread(self._read):
-            yield piece
+        piece = await asyncio.to_thread(self._read)
+        if not piece.startswith(GZIP):
+            while piece:
+                yield piece
+                piece = await asyncio.to_thread(self._read)
+            return
+        gunzip = Gunzip()
+        while piece and gunzip.damage is None:
+            for each in gunzip.feed(piece):
+                yield each
+            piece = await asyncio.to_thread(self._read)
+        gunzip.end()
+        self.damage = gunzip.damage
 
     def _read(self) -> bytes:
         try:
-            piece: bytes = self._file.read(_PIECE)
-        except (OSError, EOFError) as err:
+            return self._file.read(_PIECE)
+        except OSError as err:
             raise WrongInput(f"cannot be read: {err}", where=self._where) from err
-        return piece
 
 
 @contextmanager
 def opened_to_read(source: str) -> Iterator[Source]:
-    """Yield an export; `-` is standard input. Whether it is compressed, it says itself.
-
-    Raises WrongInput.
-    """
+    """Yield an export; `-` is standard input. Raises WrongInput."""
     if source == "-":
-        yield Source(_plain(sys.stdin.buffer), "standard input")
+        yield Source(sys.stdin.buffer, "standard input")
         return
     try:
         file = Path(source).open("rb")  # noqa: SIM115  only what opening raises is told here
     except OSError as err:
         raise WrongInput(f"cannot be read: {err.strerror}", where=source) from err
     with file:
-        yield Source(_plain(file), source)
-
-
-def _plain(file: Any) -> Any:
-    return gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == _GZIP else file
+        yield Source(file, source)

@@ -29,6 +29,11 @@ def line(text: object, most: int | None = None) -> str:
     return plain if most is None or len(plain) <= most else f"{plain[: most - 1]}…"
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number with what it counts."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def when(stamp: str | None, *, seconds: bool = False) -> str:
     """Return a moment of the API's as the clock on this wall showed it; "" where there is none."""
     if stamp is None:
@@ -94,6 +99,47 @@ def _print_with_ids(
 def cut(text: str, most: int) -> str:
     """Return a text cut with `…`, as wide as `most` letters; some letters are wider than others."""
     return text if cell_len(text) <= most else f"{set_cell_size(text, most - 1).rstrip()}…"
+
+
+def described(found: dict[str, Any]) -> list[tuple[str, object]]:
+    """Return a fragment as names and values, without what it does not have."""
+    said_by = who(found)
+    rows: list[tuple[str, object]] = [
+        ("id", found["id"]),
+        ("agent", line(found["agent"])),
+        ("kind", found["kind"] + (", archived" if found["archived"] else "")),
+        ("said at" if said_by else "since", when(found["at"], seconds=True)),
+        ("said by", said_by),
+        ("content", _printable(found["content"])),
+        ("about", line(", ".join(found["about"]))),
+        ("subject", line(found["subject"] or "")),
+        ("says its", line(found["slot"] or "")),
+        ("visibility", found["visibility"]),
+        ("importance", f"{found['importance']:.2f}"),
+        ("confidence", f"{found['confidence']:.2f}"),
+        ("strength", f"{found['strength']:.2f}" + (", pinned" if found["pinned"] else "")),
+        ("of use", f"{counted(found['uses'], 'time')}, last {when(found['last_used'])}")
+        if found["uses"]
+        else ("", ""),
+        ("holds", _validity(found)),
+        ("replaces", found["replaces_id"]),
+        ("replaced by", found["replaced_by"]),
+        ("from events", "\n".join(found["derived_from"])),
+        ("made of", "\n".join(found["sources"])),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def _validity(found: dict[str, Any]) -> str:
+    start = when(found["valid_from"])
+    if found["valid_to"] is None:
+        return f"since {start}"
+    return f"no more: from {start} to {when(found['valid_to'])}"
+
+
+def _printable(text: str) -> str:
+    # What was said must not steer the terminal of who reads it.
+    return "".join(each if each.isprintable() or each == "\n" else "?" for each in text)
 
 
 def pairs(rows: Iterable[tuple[str, object]], out: Console) -> None:

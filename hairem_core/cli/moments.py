@@ -30,7 +30,7 @@ def moment(text: str, option: str, *, now: datetime, is_end: bool = False) -> da
 
     A day by itself is its beginning, or with `is_end` its end. Raises WrongInput, naming `option`.
     """
-    written = " ".join(text.lower().split())
+    written = " ".join(text.lower().replace("\u2019", "'").split())
     if written in ("now", "maintenant"):
         return now
     if (days := _DAYS.get(written)) is not None:

@@ -1,7 +1,7 @@
 """Options that several commands take, and how they print tables."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +34,39 @@ ConfigOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def readable(
+    most: int | None = None, *, may_be_empty: bool = False
+) -> Callable[[typer.CallbackParam, str | None], str | None]:
+    """Return what looks at a text that is given to a command, as the `callback` of an option.
+
+    It raises WrongInput for bytes that are no text in this terminal's encoding, which Python passes
+    on as halves of characters; for more than `most` characters; and for nothing but spaces, unless
+    that `may_be_empty`: an empty option would select everything.
+    """
+
+    def look(param: typer.CallbackParam, text: str | None) -> str | None:
+        if text is None:
+            return None
+        where = param.opts[0]
+        if any("\ud800" <= each <= "\udfff" for each in text):
+            raise WrongInput(
+                f"{text[:40]!r} is no text: it is not in the encoding of this terminal",
+                where=where,
+                hint="Write it in UTF-8.",
+            )
+        if most is not None and len(text) > most:
+            raise WrongInput(
+                f"is {len(text):,} characters long",
+                where=where,
+                hint=f"It may be {most:,} characters long at most.",
+            )
+        if not may_be_empty and not text.strip():
+            raise WrongInput("is empty", where=where, hint="Leave it out, or say what you mean.")
+        return text
+
+    return look
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

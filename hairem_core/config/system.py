@@ -149,7 +149,7 @@ class MemoryConfig(_Section):
     """How often a model is asked in an hour what is worth keeping of what was said; 0 asks none."""
     archive_url: SecretStr | None = None
     """`mysql+aiomysql://` of a MariaDB server, or `sqlite+aiosqlite:///` of a file, for what has
-    faded; none is `<data>/archive.sqlite3`.
+    faded; a relative path counts from the data folder. None is `<data>/archive.sqlite3`.
     """
     archive_tls: bool = False
     """Whether the connection to MariaDB is encrypted, and the server's certificate looked at."""

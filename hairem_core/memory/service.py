@@ -120,7 +120,7 @@ class MemoryService:
                 url = config.archive_url.get_secret_value()
             is_encrypted = config.archive_tls or config.archive_tls_ca is not None
             tls = Tls(ca=config.archive_tls_ca) if is_encrypted else None
-            archive = ColdArchive(url, tls=tls)
+            archive = ColdArchive(url, tls=tls, folder=folder)
         except BaseException:
             await store.close()
             raise
@@ -198,8 +198,11 @@ class MemoryService:
         described: dict[str, Any] = {"status": "up", **await self.store.statistics()}
         described["interpreter"] = self.interpreter.statistics()
         described["dream"] = self.dreamer.status()
-        if self.mover.problem is not None:
-            described["archive_error"] = self.mover.problem
+        if (problem := self.cold.problem or self.mover.problem) is not None:
+            described["archive_error"] = problem
+        latest = self.dreamer.latest()
+        if latest is not None and latest.chain is not None and not latest.chain.is_whole:
+            described["chain_error"] = f"event {latest.chain.broken_at} {latest.chain.what}"
         return described
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -150,6 +151,8 @@ async def test_what_was_held_then(house: House) -> None:
         {"q": "x", "kind": "rumour"},
         {"q": "x", "since": "2026-05-01T10:00:00"},
         {"q": "x", "since": "someday"},
+        {"q": "x", "since": "1000000000"},
+        {"q": "x", "as_of": "1000000000"},
         {"q": "x", "since": "2026-05-02T00:00:00Z", "until": "2026-05-01T00:00:00Z"},
         {"q": "x", "colour": "green"},
         {"q": "x", "archived": "perhaps"},
@@ -279,7 +282,11 @@ async def test_forgetting_is_first_told_and_then_done(house: House) -> None:
         {"fragment": "x", "dry_run": False},
         {"since": "2026-05-02T00:00:00Z", "until": "2026-05-01T00:00:00Z", "dry_run": False},
         {"subjekt": "Anna", "dry_run": False},
-        {"subject": "Anna", "dry_run": "perhaps"},
+        *({"subject": "Anna", "dry_run": each} for each in ("perhaps", "no", "false", 0, None)),
+        *({"until": each, "dry_run": False} for each in (1e10, 10_000_000_000, "10000000000")),
+        {"until": "9000-01-01", "dry_run": False},
+        {"until": "9000-01-01T00:00:00", "dry_run": False},
+        {"until": "9000-01-01T00:00Z", "dry_run": False},
     ],
 )
 async def test_an_order_that_makes_no_sense_erases_nothing(
@@ -290,6 +297,30 @@ async def test_an_order_that_makes_no_sense_erases_nothing(
     assert "Anna drinks coffee." in await house.found("Anna drinks")
 
 
+@pytest.mark.parametrize("kind", [None, "application/x-www-form-urlencoded", "text/plain"])
+async def test_an_order_is_json_whatever_it_is_called(house: House, kind: str | None) -> None:
+    headers = {} if kind is None else {"Content-Type": kind}
+    for body, status in ((b'{"subject": "flowerpot"}', 200), (b"subject=flowerpot", 400)):
+        done = await house.http.post("/api/memory/forget", content=body, headers=headers)
+        assert done.status_code == status, done.text
+        if status == 200:
+            assert done.json()["plan"]["counts"]["events"] == 2
+        else:
+            assert done.json()["error"]["message"].startswith("Invalid JSON")
+
+
+async def test_an_agent_that_is_unknown_is_not_forgotten(house: House) -> None:
+    for dry_run in (True, False):
+        error = (await house.post("/forget", 404, agent="nobody", dry_run=dry_run))["error"]
+        assert error["code"] == "unknown_agent"
+
+
+async def _in_bytes(slowly: bytes, rest: bytes) -> AsyncIterator[bytes]:
+    for number in slowly:
+        yield bytes([number])
+    yield rest
+
+
 async def test_what_is_exported_can_be_imported(house: House, tmp_path: Path) -> None:
     exported = (await house.http.get("/api/memory/export")).content
     lines = [json.loads(each) for each in exported.splitlines()]
@@ -297,8 +328,13 @@ async def test_what_is_exported_can_be_imported(house: House, tmp_path: Path) ->
     assert KEY in {each.get("content") for each in lines if each["line"] == "event"}
     alone = (await house.http.get("/api/memory/export", params={"agent": "electra"})).content
     assert KEY not in alone.decode()
-    again = (await house.http.post("/api/memory/import", content=exported)).json()
-    assert (again["added"], again["whole"], again["problems"]) == (0, True, [])
+    for content in (
+        exported,
+        BOM_UTF8 + exported,
+        _in_bytes(BOM_UTF8 + exported[:9], exported[9:]),
+    ):
+        again = (await house.http.post("/api/memory/import", content=content)).json()
+        assert (again["added"], again["whole"], again["problems"]) == (0, True, [])
     (tmp_path / "agents").mkdir()
     async with running_core(tmp_path, agents=tmp_path / "agents") as other:
         headers = {"Authorization": f"Bearer {other.new_token}"}

@@ -14,6 +14,27 @@ async def test_a_stranger_learns_only_that_it_is_up(core: Core) -> None:
                 assert response.status in (401, 404), path
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/api/nothing", 404, "unknown_route"),
+        ("GET", "/api/memory/nothing", 404, "unknown_route"),
+        ("GET", "/api/memory/forget", 405, "method_not_allowed"),
+        ("DELETE", "/api/health", 405, "method_not_allowed"),
+        ("GET", "/api/backup/hold", 405, "method_not_allowed"),
+    ],
+)
+async def test_no_such_route(core: Core, method: str, path: str, status: int, code: str) -> None:
+    async with (
+        aiohttp.ClientSession(f"http://{core.address}") as session,
+        session.request(method, path) as response,
+    ):
+        assert response.status == status
+        assert list(await response.json()) == ["error"]
+        assert (await response.json())["error"]["code"] == code
+        assert ("allow" in response.headers) == (status == 405)
+
+
 @pytest.mark.parametrize("header", ["Bearer wrong", "Basic {token}", "Bearer", "{token}"])
 async def test_a_wrong_token_is_refused(core: Core, header: str) -> None:
     headers = {"Authorization": header.format(token=core.new_token)}

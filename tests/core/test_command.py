@@ -1,5 +1,6 @@
 """The `hairem` command: wrong input ends with exit code 2 and one clear error."""
 
+import asyncio
 import json
 import os
 import signal
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.support.command import RunningCore, hairem
+from hairem_core.cli.client import BridgeClient, BridgeError
+from hairem_core.cli.places import Places
+from tests.support.command import RunningCore, hairem, hairem_on_a_full_disk
 from tests.support.core import write_agent
 from tests.support.old_redis import OldRedis
 
@@ -67,6 +70,7 @@ async def test_doctor_finds_a_healthy_house(core: RunningCore) -> None:
     findings = {each["what"]: each["status"] for each in json.loads(done.out)}
     assert done.code == 0, done.out
     assert findings["H-Core"] == findings["agent electra"] == findings["Redis"] == "ok"
+    assert findings["memory"] == findings["archive"] == "ok"
     assert findings["language model"] == "note"
 
 
@@ -98,6 +102,33 @@ async def test_wrong_input_beside_a_running_core(
     assert done.code == 2, done
     assert complaint in done.err
     assert "Traceback" not in done.err
+
+
+async def test_what_is_no_text(core: RunningCore) -> None:
+    for place in range(4):
+        arguments = ["ask", "renarde", "caf\u00e9", "--language", "fr", "--conversation", "c"]
+        where = (1, 2, 4, 6)[place]
+        arguments[where] = "caf\udce9"  # the byte E9 by itself
+        done = await hairem(*arguments, HAIREM_DATA=str(core.data))
+        assert done.code == 2
+        assert "is no text: it is not in the encoding of this terminal" in done.err
+
+
+async def test_h_core_cannot_read_a_command(core: RunningCore) -> None:
+    places = Places(data=core.data, config_file=None)
+    async with BridgeClient.connect(places) as client, asyncio.timeout(10):
+        with pytest.raises(BridgeError) as refused:
+            await client.command("converse", agent_id="renarde", text="caf\udce9")
+    assert refused.value.code == "invalid_format"
+
+
+@pytest.mark.parametrize(
+    "command", [("agents",), ("ask", "electra", "Hello"), ("doctor", "--json"), ("--version",)]
+)
+async def test_a_full_disk_takes_no_output(core: RunningCore, command: tuple[str, ...]) -> None:
+    done = await hairem_on_a_full_disk(*command, HAIREM_DATA=str(core.data))
+    what = "hairem: the output cannot be written: No space left on device\n"
+    assert (done.code, done.err) == (1, what)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from hairem_core.cli.places import Places
 from hairem_core.data import DataFolder
 from hairem_core.errors import HairemError
 from hairem_core.memory.store import MemoryStore
-from tests.support.command import Outcome, RunningCore, hairem
+from tests.support.command import Outcome, RunningCore, hairem, hairem_on_a_full_disk
 from tests.support.core import ROOT, running_core
 from tests.support.memory_house import KEY, LAST_MONTH, large_export, seeded, tamper
 
@@ -102,6 +102,7 @@ async def test_search_with_everything(house: House) -> None:
     assert await house.json("search", "key", "--until", before) == []
     day = ("--since", f"{said_on:%Y-%m-%d}", "--until", after)
     assert (await house.json("search", "spare key", *day))[0]["content"] == KEY
+    assert await house.json("search", "key", "--since", "1900-01-01", "--limit", "1")
     done = await house.memory("search", "drinks", "--about", "name:nobody")
     assert (done.code, done.out) == (0, "Nothing fits.\n")
 
@@ -137,6 +138,13 @@ async def test_stats_and_verify(house: House) -> None:
     [
         (("search", ""), "there is nothing to search for"),
         (("search", "x", "--agent", "nobody"), "memory knows no agent 'nobody'"),
+        (("search", "x", "--agent", ""), "--agent: is empty"),
+        (("search", "x", "--about", " "), "--about: is empty"),
+        (("search", "x" * 4_097), "text: is 4,097 characters long"),
+        (("search", "x" * 200_000), "It may be 4,096 characters long at most"),
+        (("search", "x", "--about", "x" * 100_000), "--about: is 100,000 characters long"),
+        (("search", "caf\udce9"), "text: 'caf\\udce9' is no text"),
+        (("search", "x", "--about", "caf\udce9"), "--about: 'caf\\udce9' is no text"),
         (("search", "x", "--since", "someday"), "--since: 'someday' is no moment"),
         (("search", "x", "--until", "2026-13-01"), "--until: '2026-13-01' is no moment"),
         (("search", "x", "--since", "today", "--until", "yesterday"), "`since` is after `until`"),
@@ -145,9 +153,14 @@ async def test_stats_and_verify(house: House) -> None:
         (("history", "00000000-0000-4000-8000-000000000000"), "there is no fragment 0000"),
         (("forget",), "nothing is selected"),
         (("forget", "--yes"), "nothing is selected"),
+        (("forget", "--agent", "nobody"), "memory knows no agent 'nobody'"),
         (("forget", "--fragment", "tea", "--yes"), "'tea' is no id of a fragment"),
         (("forget", "--subject", "!!"), "'!!' is no name"),
+        (("forget", "--subject", "caf\udce9"), "--subject: 'caf\\udce9' is no text"),
+        (("forget", "--person", "x" * 257, "--yes"), "--person: is 257 characters long"),
+        (("forget", "--subject", "", "--agent", "renarde"), "--subject: is empty"),
         (("forget", "--since", "someday", "--yes"), "--since: 'someday' is no moment"),
+        (("export", "--agent", ""), "--agent: is empty"),
         (("export", "--agent", "nobody"), "memory knows no agent 'nobody'"),
         (("export", "/no/such/file"), "/no/such/file: cannot be written: No such file"),
         (("export", "/tmp"), "/tmp: cannot be written"),
@@ -170,6 +183,13 @@ async def test_wrong_options(house: House, option: tuple[str, str]) -> None:
     assert option[0] in done.err
 
 
+async def test_a_full_disk_takes_no_output(house: House) -> None:
+    for command in (("search", "spare key"), ("stats",), ("export", "-")):
+        done = await hairem_on_a_full_disk("memory", *command, **house.environment)
+        what = "hairem: the output cannot be written: No space left on device\n"
+        assert (done.code, done.err) == (1, what)
+
+
 async def test_two_commands_at_once(house: House) -> None:
     done = await asyncio.gather(
         *(
@@ -181,7 +201,11 @@ async def test_two_commands_at_once(house: House) -> None:
     # On a stopped house one of them has the memory to itself, and the other says so.
     assert codes in ([0, 0], [0, 2])
     for each in done:
-        assert KEY in each.out if each.code == 0 else "is in use by another" in each.err
+        assert (
+            KEY in each.out
+            if each.code == 0
+            else "is in use by another `hairem` command (process " in each.err
+        )
 
 
 async def test_forgetting_without_a_terminal_only_tells(house: House) -> None:
@@ -226,11 +250,41 @@ async def test_a_file_that_is_damaged_is_told(house: House, tmp_path: Path) -> N
     done = await house.memory("import", damaged)
     assert done.code == 1
     assert "line 4: " in done.out
-    cut = tmp_path / "cut.ndjson.gz"
-    cut.write_bytes(gzip.compress("\n".join(exported).encode())[:-20])
-    done = await house.memory("import", cut)
-    assert done.code == 2, done
-    assert f"{cut}: cannot be read" in done.err
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "junk"])
+async def test_a_compressed_file_that_is_damaged_gives_what_it_can(
+    house: House, tmp_path: Path, damage: str
+) -> None:
+    exported = (await house.memory("export")).out.encode()
+    packed = bytearray(gzip.compress(exported))
+    told = {
+        "cut": "the file: it was cut off. ",
+        "flipped": "the file: what it holds is damaged (",
+        "junk": "the file: something that is not compressed comes after its end. ",
+    }
+    match damage:
+        case "cut":
+            del packed[-200:]
+        case "flipped":
+            packed[-200] ^= 0xFF
+        case _:
+            packed += b"junk"
+    file = tmp_path / "memory.ndjson.gz"
+    file.write_bytes(packed)
+    (tmp_path / "other").mkdir()
+    other = House(tmp_path / "other")
+    done = await other.memory("import", file)
+    assert (done.code, done.err) == (1, ""), done
+    assert told[damage] in done.out
+    assert "was taken in; get the whole file and import it again." in done.out
+    assert (await other.json("search", "spare key"))[0]["content"] == KEY
+    done = await house.memory("import", file, "--json")
+    assert (done.code, json.loads(done.out)["whole"]) == (1, False)
+    file.write_bytes(packed[:15])
+    done = await house.memory("import", file)
+    assert done.code == 2
+    assert f"{file}: it was cut off" in done.err
 
 
 async def test_dream(house: House) -> None:

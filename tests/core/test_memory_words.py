@@ -1,6 +1,9 @@
 """What `hairem memory` reads and prints: moments, tables, files."""
 
+import gzip
 import io
+import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import pytest
 from rich.cells import cell_len
 
 from hairem_core.cli import memory_tables
+from hairem_core.cli.gunzip import Gunzip
 from hairem_core.cli.memory_files import opened_to_write
 from hairem_core.cli.moments import moment
 from hairem_core.cli.options import WrongInput
@@ -29,6 +33,63 @@ def test_what_is_written_is_whole_or_not_there(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.parametrize("name", ["x.ndjson", "x.ndjson.gz"])
+def test_a_link_leads_to_where_it_is_written(tmp_path: Path, name: str) -> None:
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / name
+    for target in (Path("disk/there"), tmp_path / "disk" / "new"):
+        (tmp_path / "disk" / "there").write_text("the last one")
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        with opened_to_write(str(link)) as sink:
+            sink.write(b"{}\n")
+        assert link.readlink() == target
+        written = (tmp_path / target).read_bytes()
+        assert (gzip.decompress(written) if name.endswith(".gz") else written) == b"{}\n"
+
+
+def test_a_pipe_is_written_into(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for target in (pipe, link):
+        with ThreadPoolExecutor() as reader:
+            read = reader.submit(pipe.read_bytes)
+            with opened_to_write(str(target)) as sink:
+                sink.write(b"{}\n")
+            assert read.result(10) == b"{}\n"
+        assert pipe.is_fifo()
+        assert sorted(each.name for each in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_all_that_can_be_had_of_a_damaged_file() -> None:
+    text = b"".join(b"%d: %x\n" % (each, hash(str(each))) for each in range(20_000))
+    packed = gzip.compress(text)
+    for cut in (1, 9, 100, 5_000):
+        had, damage = _had(packed[:-cut])
+        assert text.startswith(had)
+        assert len(text) - len(had) <= cut * 8
+        assert damage == "it was cut off"
+    flipped = bytearray(packed)
+    flipped[len(packed) // 2] ^= 0xFF
+    had, damage = _had(bytes(flipped))
+    assert len(had) > len(text) * 0.49
+    assert had[: len(text) * 49 // 100] == text[: len(text) * 49 // 100]
+    assert damage is not None
+    assert damage.startswith("what it holds is damaged (")
+    assert _had(packed + packed) == (text + text, None)
+    assert _had(packed + bytes(512)) == (text, None)
+    assert _had(packed + bytes(512) + b"x")[0] == text
+
+
+def _had(packed: bytes) -> tuple[bytes, str | None]:
+    gunzip, had = Gunzip(), b""
+    for start in range(0, len(packed), 100_000):
+        had += b"".join(gunzip.feed(packed[start : start + 100_000]))
+    gunzip.end()
+    return had, gunzip.damage
+
+
 @pytest.mark.parametrize(
     ("text", "is_end", "expected"),
     [
@@ -39,6 +100,7 @@ def test_what_is_written_is_whole_or_not_there(tmp_path: Path) -> None:
         (" Yesterday ", False, (2026, 11, 20)),
         ("hier", True, (2026, 11, 20, 23, 59, 59, 999_999)),
         ("aujourd'hui", False, (2026, 11, 21)),
+        ("Aujourd\u2019hui", False, (2026, 11, 21)),
         ("3 days ago", True, (2026, 11, 18, 19, 30)),
         ("1 week  ago", False, (2026, 11, 14, 19, 30)),
         ("il y a 2 heures", False, (2026, 11, 21, 17, 30)),

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from hairem_core.config.system import MemoryConfig
 from hairem_core.memory.forget.selector import Selector
@@ -13,6 +14,7 @@ from hairem_core.memory.service import MemoryService
 from tests.memory.forget.house import AwayBus
 from tests.memory.interpret.models import ToldModel, facts_answer
 from tests.memory.messages import said
+from tests.support.memory_house import tamper
 
 _CODE = "the code of the old safe is violet"
 
@@ -74,6 +76,44 @@ async def test_a_good_archived_answer_comes_before_a_poor_warm_one(service: Memo
     found = await store.recall("renarde", "code of the old safe", limit=5, include_archived=True)
 
     assert [each.content for each in found] == [_CODE, "the old clock ticks"]
+
+
+async def test_a_relative_path_of_the_archive_counts_from_the_data_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    config = MemoryConfig(archive_url=SecretStr("sqlite+aiosqlite:///cold/archive.sqlite3"))
+    service = await MemoryService.open(tmp_path / "data", config)
+    try:
+        where = (await service.archive.statistics())["where"]
+    finally:
+        await service.close()
+    assert where == str(tmp_path / "data" / "cold" / "archive.sqlite3")
+    assert (tmp_path / "data" / "cold" / "archive.sqlite3").is_file()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+async def test_health_tells_of_an_archive_that_is_away(tmp_path: Path) -> None:
+    url = SecretStr("mysql+aiomysql://u:p@127.0.0.1:1/db")
+    service = await MemoryService.open(tmp_path, MemoryConfig(archive_url=url))
+    try:
+        assert "archive_error" not in await service.describe(), "nobody asked it yet"
+        assert await service.store.recall("renarde", "x", limit=5, include_archived=True) == []
+        assert "127.0.0.1:1" in (await service.describe())["archive_error"]
+    finally:
+        await service.close()
+
+
+async def test_health_tells_of_a_chain_that_a_dream_found_broken(service: MemoryService) -> None:
+    for number in range(3):
+        await service.store.record(said(f"number {number}"))
+    await service.dreamer.dream("asked")
+    assert "chain_error" not in await service.describe()
+    await tamper(service.store, 2)
+    await service.dreamer.dream("asked")
+    told = (await service.describe())["chain_error"]
+    assert told.startswith("event 2 was altered")
 
 
 async def test_forgetting_waits_for_a_dream_and_the_dream_for_it(service: MemoryService) -> None:

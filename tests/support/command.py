@@ -8,7 +8,7 @@ from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from tests.support.core import ROOT
 
@@ -34,6 +34,16 @@ async def hairem(*arguments: str | Path, timeout: float = 40, **environment: str
             await process.communicate()
     assert process.returncode is not None
     return Outcome(code=process.returncode, out=out.decode(), err=err.decode())
+
+
+async def hairem_on_a_full_disk(*arguments: str | Path, **environment: str) -> Outcome:
+    """Run the command to its end, where nothing can be written to standard output."""
+    with Path("/dev/full").open("wb") as full:
+        process = await _start(arguments, environment, full)
+        async with asyncio.timeout(40):
+            _, err = await process.communicate()
+    assert process.returncode is not None
+    return Outcome(code=process.returncode, out="", err=err.decode())
 
 
 class RunningCore:
@@ -97,7 +107,9 @@ class RunningCore:
 
 
 async def _start(
-    arguments: tuple[str | Path, ...] | list[str | Path], extra: dict[str, str]
+    arguments: tuple[str | Path, ...] | list[str | Path],
+    extra: dict[str, str],
+    stdout: int | IO[bytes] = PIPE,
 ) -> Process:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HAIREM_")}
     return await asyncio.create_subprocess_exec(
@@ -105,6 +117,6 @@ async def _start(
         cwd=ROOT,
         env=environment | {"COLUMNS": "200"} | extra,
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=PIPE,
+        stdout=stdout,
         stderr=PIPE,
     )

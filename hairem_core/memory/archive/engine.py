@@ -57,18 +57,22 @@ class Engine:
     """As errors name it: without name and password."""
 
     @classmethod
-    def of(cls, url: str, tls: Tls | None = None) -> Self:
+    def of(cls, url: str, tls: Tls | None = None, folder: Path | None = None) -> Self:
         """Return the engine of an address; nothing is connected to yet.
 
-        Raises ArchiveUnavailable: not a known address, a certificate that cannot be read.
+        A relative path of a file counts from `folder`, with None from the current one. Raises
+        ArchiveUnavailable: not a known address, a certificate that cannot be read.
         """
         try:
             parsed = make_url(url)
         except (ArgumentError, ValueError) as err:
             raise _not_an_address(url) from err
         if parsed.drivername == SQLITE and parsed.database and not parsed.host:
-            return cls._sqlite(parsed)
+            return cls._sqlite(parsed, folder or Path())
         if parsed.drivername == MARIADB and parsed.database and parsed.username:
+            if "@" in f"{parsed.host}{parsed.database}":
+                # What comes after the first `@` of a password, which errors would tell.
+                raise _not_an_address(url)
             return cls._mariadb(parsed, tls)
         raise _not_an_address(url)
 
@@ -81,8 +85,8 @@ class Engine:
         return ArchiveUnavailable(says(err), where=self.where, hint=_hint(err, self.kind))
 
     @classmethod
-    def _sqlite(cls, url: URL) -> Self:
-        path = Path(url.database or "").absolute()
+    def _sqlite(cls, url: URL, folder: Path) -> Self:
+        path = (folder / (url.database or "")).absolute()
         if str(path.name).startswith(":memory:") or url.query:
             raise _not_an_address(str(url))
         _make_private_file(path)

@@ -59,12 +59,20 @@ class ColdArchive:
     A server that went away is connected to again at the next call.
     """
 
-    def __init__(self, url: str, *, tls: Tls | None = None, migrations: Path = MIGRATIONS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        tls: Tls | None = None,
+        folder: Path | None = None,
+        migrations: Path = MIGRATIONS,
+    ) -> None:
         """Connect to nothing yet: the first call does, and brings the schema up to date.
 
-        Raises ArchiveUnavailable: not a known address, a certificate that cannot be read.
+        A relative path in `url` counts from `folder`, with None from the current one. Raises
+        ArchiveUnavailable: not a known address, a certificate that cannot be read.
         """
-        self._engine = Engine.of(url, tls)
+        self._engine = Engine.of(url, tls, folder)
         self._migrations = migrations
         self._preparing = asyncio.Lock()
         # One after another: writes that meet would be refused as deadlocks, or wait in a thread.

@@ -10,24 +10,24 @@ type Language = Literal["en", "fr"]
 
 _PLACES = {
     "en": {
-        "events": "events",
-        "fragments": "fragments",
-        "archived": "archived fragments",
-        "entities": "entities",
-        "relations": "relations",
-        "states": "values that agents kept",
-        "digests": "digests of dreams",
-        "messages": "messages on the bus",
+        "events": ("event", "events"),
+        "fragments": ("fragment", "fragments"),
+        "archived": ("archived fragment", "archived fragments"),
+        "entities": ("entity", "entities"),
+        "relations": ("relation", "relations"),
+        "states": ("value that an agent kept", "values that agents kept"),
+        "digests": ("digest of a dream", "digests of dreams"),
+        "messages": ("message on the bus", "messages on the bus"),
     },
     "fr": {
-        "events": "événements",
-        "fragments": "fragments",
-        "archived": "fragments archivés",
-        "entities": "entités",
-        "relations": "relations",
-        "states": "valeurs gardées par des agents",
-        "digests": "comptes rendus de rêves",
-        "messages": "messages sur le bus",
+        "events": ("événement", "événements"),
+        "fragments": ("fragment", "fragments"),
+        "archived": ("fragment archivé", "fragments archivés"),
+        "entities": ("entité", "entités"),
+        "relations": ("relation", "relations"),
+        "states": ("valeur gardée par un agent", "valeurs gardées par des agents"),
+        "digests": ("compte rendu d'un rêve", "comptes rendus de rêves"),
+        "messages": ("message sur le bus", "messages sur le bus"),
     },
 }
 type Place = Literal[
@@ -87,11 +87,15 @@ class Plan(_Report):
         told = _counted(self.counts, language)
         if language == "fr":
             lines = [f"Seraient effacés : {told}." if told else "Il n'y a rien à effacer."]
-            if self.kept_events:
+            if self.kept_events == 1:
+                lines.append("1 événement reste : autre chose repose sur lui.")
+            elif self.kept_events:
                 lines.append(f"{self.kept_events} événements restent : autre chose repose sur eux.")
         else:
             lines = [f"To be erased: {told}." if told else "There is nothing to erase."]
-            if self.kept_events:
+            if self.kept_events == 1:
+                lines.append("1 event stays: something else rests on it.")
+            elif self.kept_events:
                 lines.append(f"{self.kept_events} events stay: something else rests on them.")
         return "\n".join([*lines, *(f"  « {each} »" for each in self.samples)])
 
@@ -149,4 +153,6 @@ class Receipt(_Report):
 
 def _counted(counts: dict[str, int], language: Language) -> str:
     names = _PLACES[language]
-    return ", ".join(f"{number:,} {names[place]}" for place, number in counts.items() if number)
+    return ", ".join(
+        f"{number:,} {names[place][number > 1]}" for place, number in counts.items() if number
+    )

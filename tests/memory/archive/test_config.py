@@ -6,6 +6,8 @@ import pytest
 
 from hairem_core.config.system import MemoryConfig, load_config
 from hairem_core.config.yaml_file import ConfigError
+from hairem_core.memory.archive.errors import ArchiveUnavailable
+from hairem_core.memory.archive.store import ColdArchive
 
 
 def _memory(tmp_path: Path, text: str) -> MemoryConfig:
@@ -34,3 +36,21 @@ def test_what_vouches_for_the_server(tmp_path: Path) -> None:
     assert memory.archive_tls_ca == Path("/etc/ssl/nas.pem")
     assert _memory(tmp_path, "archive_tls: true").archive_tls
     assert not MemoryConfig().archive_tls
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "hairem:abc@ter2@127.0.0.1:1/hairem",
+        "hairem:abc@ter2/x@127.0.0.1:1/hairem",
+        "hairem:abc@ter2:x@127.0.0.1:1/hairem",
+        "hairem:abc@ter2?x@127.0.0.1:1/hairem",
+    ],
+)
+def test_a_password_with_an_at_sign_is_refused_and_not_told(rest: str) -> None:
+    with pytest.raises(ArchiveUnavailable, match="write @ : / in a password as %40") as refused:
+        ColdArchive(f"mysql+aiomysql://{rest}")
+    assert "ter2" not in str(refused.value)
+    assert "abc" not in str(refused.value)
+    escaped = ColdArchive("mysql+aiomysql://hairem:abc%40ter2@127.0.0.1:1/hairem")
+    assert escaped.where == "mysql://127.0.0.1:1/hairem"
