@@ -336,6 +336,7 @@ class Core:
             "status": "up" if redis["status"] == "up" else "down",
             "version": __version__,
             "server_id": self._server_id,
+            "held": self._backup.is_held,
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "parts": {
                 "redis": redis,

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -15,6 +15,9 @@ from hairem_core.errors import HairemError
 _TIMEOUT = httpx.Timeout(None, connect=5.0)
 """Verifying a chain, or forgetting someone, takes as long as it takes."""
 _TAIL = 65_536
+_LOOK_SECONDS = 1.5
+"""How long an answer may take before it is looked why."""
+_HELD = "everything stands still for a backup; this goes on when it is over (`hairem backup post`)"
 _WRONG_INPUT = frozenset({"invalid_format", "unknown_agent", "unknown_fragment"})
 
 
@@ -37,6 +40,8 @@ class MemoryClient:
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
+        self.may_wait = asyncio.Event()
+        """Set once something was asked for that waits while a backup is made."""
 
     async def get(self, path: str, **params: Any) -> Any:
         """Return the answer to a question; parameters that are None or empty are left out."""
@@ -56,6 +61,7 @@ class MemoryClient:
     async def pieces(self, path: str, **params: Any) -> AsyncIterator[bytes]:
         """Yield an answer as it comes."""
         tail = b""
+        self.may_wait.set()
         try:
             async with self._http.stream("GET", path, params=_given(params)) as response:
                 if response.is_error:
@@ -68,6 +74,8 @@ class MemoryClient:
             raise _why_broken_off(tail) from err
 
     async def _ask(self, method: str, path: str, **request: Any) -> Any:
+        if method != "GET":
+            self.may_wait.set()
         with _told():
             response = await self._http.request(method, path, **request)
         if response.is_error:
@@ -92,7 +100,9 @@ async def open_memory(
         headers = {"Authorization": f"Bearer {token}"}
         async with _http(f"http://{address}", headers=headers) as http:
             if await _answers(http):
-                yield MemoryClient(http)
+                client = MemoryClient(http)
+                async with _telling_of_a_hold(client, http):
+                    yield client
                 return
     if why_core is not None:
         raise NotRunning(
@@ -143,6 +153,28 @@ async def _answers(http: httpx.AsyncClient) -> bool:
             hint="Look whether `hairem up` still runs; `hairem doctor` says more.",
         ) from err
     return True
+
+
+@asynccontextmanager
+async def _telling_of_a_hold(client: MemoryClient, http: httpx.AsyncClient) -> AsyncIterator[None]:
+    """Say meanwhile, once, that this waits because a backup lets everything stand still."""
+
+    async def look() -> None:
+        await client.may_wait.wait()
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            health = await http.get("/api/health", timeout=5.0)
+            if health.json().get("held"):
+                typer.echo(f"hairem: {_HELD}", err=True)
+                return
+
+    looking = asyncio.create_task(look(), name="look for a hold")
+    try:
+        yield
+    finally:
+        looking.cancel()
+        with suppress(asyncio.CancelledError, httpx.HTTPError, ValueError):
+            await looking
 
 
 @contextmanager

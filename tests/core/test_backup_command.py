@@ -43,6 +43,31 @@ async def test_before_and_after_a_copy(core: RunningCore) -> None:
     assert await core.stop() == 0
 
 
+async def test_a_command_that_waits_for_a_backup_says_so(core: RunningCore, tmp_path: Path) -> None:
+    told = await hairem("ask", "renarde", "Remember: the red pot is old", "--data", core.data)
+    assert told.code == 0
+    file = tmp_path / "memory.ndjson"
+    assert (await hairem("memory", "export", file, "--data", core.data)).code == 0
+    assert (await hairem("backup", "pre", "--data", core.data)).code == 0
+    commands = (
+        ("memory", "forget", "--subject", "pot", "--yes"),
+        ("memory", "import", str(file)),
+        ("dream",),
+    )
+    waiting = [asyncio.create_task(hairem(*each, "--data", core.data)) for each in commands]
+    found = await hairem("memory", "search", "pot", "--data", core.data)
+    assert (found.code, found.err) == (0, "")
+    await asyncio.sleep(6)
+    assert not any(each.done() for each in waiting)
+    assert (await hairem("backup", "post", "--data", core.data)).code == 0
+    for done in await asyncio.gather(*waiting):
+        assert done.code == 0, done
+        assert done.err == (
+            "hairem: everything stands still for a backup; this goes on when it is over "
+            "(`hairem backup post`)\n"
+        )
+
+
 async def test_stopped_while_it_is_held_it_stops_in_time(core: RunningCore) -> None:
     assert (await hairem("backup", "pre", "--data", core.data)).code == 0
     asked = _ask(core, "Remember that the spare key is under the red pot")
