@@ -182,7 +182,9 @@ def show(
     status, body = get_json(find_places(data, config), f"/api/agents/{quote(agent_id, safe='')}")
     if status != 200:
         # An id with a slash is no address of the API's at all.
-        raise HairemError(body.get("error", {}).get("message", none))
+        error = body.get("error", {})
+        is_id = error.get("code") != "unknown_route"
+        raise HairemError(error.get("message", none) if is_id else none)
     if as_json:
         typer.echo(json.dumps(body, ensure_ascii=False))
     else:
