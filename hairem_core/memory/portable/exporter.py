@@ -133,7 +133,7 @@ class _Exporter:
         ]
 
     async def _events(self) -> AsyncGenerator[list[_Written]]:
-        until, is_before_written = self._head.number, True
+        until = self._head.number
         while self.number < until:
             rows = await self._store.database.query(
                 "SELECT * FROM raw_event WHERE number > $after AND number <= $until",
@@ -148,11 +148,7 @@ class _Exporter:
                 if (row.get("erased_by") or 0) > until:
                     until = self._store.writer.head.number
                 if self._scope is None or self._scope.id in row["agents"]:
-                    previous = None if is_before_written else self.hash
-                    lines.append(_event(row, previous))
-                    is_before_written = True
-                else:
-                    is_before_written = False
+                    lines.append(_event(row, self.hash))
                 self.number, self.hash = row["number"], row["hash"]
             yield lines
 

@@ -129,7 +129,9 @@ class EventLine(_Line):
     hash: Hex
     erased_by: Annotated[int, Field(ge=1, le=_MOST)] | None = None
     previous: Hex | None = None
-    """Hash of the event before, where that one is not the line before."""
+    """Hash of the event before, by which this one is known to be whole, whatever became of that
+    line; None of the first event.
+    """
 
     def row(self) -> dict[str, Any]:
         """Return it as a row of `raw_event`, with the bare `msg_id`."""

@@ -227,6 +227,27 @@ async def test_too_long_a_line_is_skipped_without_being_held() -> None:
     assert [each.line for each in problems.told] == [1, 2, 0]
 
 
+async def test_half_an_event_and_half_of_the_next_are_not_one(
+    store: MemoryStore, data: bytes
+) -> None:
+    lines = data.splitlines(keepends=True)
+    events = [number for number, each in enumerate(lines) if each.startswith(b'{"line":"event"')]
+    first, second = events[4], events[5]
+    cut, onto = lines[first].index(b'"sender"'), lines[second].index(b'"sender"')
+    # The line before is gone too, with the hash that would tell.
+    lines[first - 1 : second + 1] = [lines[first][:cut] + lines[second][onto:]]
+
+    report = await imported(store, b"".join(lines))
+
+    assert report.tallies["event"].refused == 1
+    assert "does not fit its place" in str(report.problems[0])
+    await imported(store, data)
+    held = await store.database.query("SELECT VALUE content FROM raw_event")
+    told = [json.loads(each).get("content") for each in data.splitlines()]
+    assert {each for each in held if each} <= set(told)
+    assert len(held) == len(events)
+
+
 async def _made_once(folder: Path) -> bytes:
     path = folder / "export"
     if not path.exists():
