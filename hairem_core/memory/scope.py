@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import tantivy
 from tantivy import Occur, Query
 
+from hairem_core.memory.arrays import Bools
 from hairem_core.memory.fragment import Fragment, Visibility
 
 READER_FIELD = "reader"
@@ -30,9 +32,19 @@ class Scope:
 
     def admits_of(self, agent: UUID, visibility: Visibility) -> bool:
         """Return whether a fragment of an agent may be seen."""
-        if self.agent is None or agent == self.agent:
+        if self.sees_all_of(agent):
             return True
         return self.with_shared and visibility == _SHARED
+
+    def sees_all_of(self, agent: UUID) -> bool:
+        """Return whether everything of an agent's may be seen, private or not."""
+        return self.agent in (None, agent)
+
+    def admitted(self, agent: UUID, shared: Bools) -> Bools:
+        """Return which rows of an agent's may be seen, given which are shared; the same shape."""
+        if self.sees_all_of(agent):
+            return np.ones_like(shared)
+        return shared if self.with_shared else np.zeros_like(shared)
 
     def where(self) -> tuple[str, dict[str, Any]]:
         """Return the same as a condition of SurrealQL, with its variables."""

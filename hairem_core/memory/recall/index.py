@@ -133,7 +133,7 @@ class RecallIndex:
         parts = [
             Part(agent, columns)
             for agent, columns in contents.columns.items()
-            if scope.agent in (None, agent) or (scope.with_shared and columns.shared.any())
+            if scope.admitted(agent, columns.shared).any()
         ]
         if not parts:
             return []
@@ -146,7 +146,7 @@ class RecallIndex:
         return [
             each
             for agent, columns in self._contents.columns.items()
-            if scope.agent in (None, agent) or scope.with_shared
+            if scope.admitted(agent, columns.shared).any()
             for each in columns.speakers
         ]
 

@@ -245,8 +245,7 @@ def _allowed(part: Part, scope: Scope, question: Question, exclude: frozenset[UU
     """Return which rows may be found; shape (size,)."""
     columns, size = part.columns, part.size
     allowed: Bools = columns.live[:size].copy()
-    if scope.agent not in (None, part.agent):
-        allowed &= columns.shared[:size]
+    allowed &= scope.admitted(part.agent, columns.shared[:size])
     if question.as_of is None:
         allowed &= columns.valid_to[:size] == FOREVER
     else:
@@ -301,7 +300,7 @@ def _meaning(part: Part, vector: Vectors, scope: Scope) -> Floats:
         return np.zeros(size, np.float32)
     # `@` would wake the threads of BLAS: on a busy machine that costs ten times what it saves.
     cosines: Floats = np.vecdot(vectors, vector)
-    if scope.agent not in (None, part.agent):
+    if not scope.sees_all_of(part.agent):
         return cosines  # what is shared must not be found by what is not, beside it
     padded = np.append(cosines, np.float32(0))  # row NOBODY, which is -1, is the last one
     before, after = columns.previous[:size], columns.next[:size]
