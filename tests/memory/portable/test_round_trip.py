@@ -143,10 +143,10 @@ async def test_the_hashes_of_one_agents_events_can_be_checked(other: MemoryStore
     lines = [json.loads(each) for each in (await exported(other, agent="electra")).splitlines()]
     events = [EventLine.model_validate_json(json.dumps(e)) for e in lines if e["line"] == "event"]
     assert len(events) == 2
-    assert events[0].previous is not None
-    assert events[1].previous is None
-    assert event_hash(events[0].row(), events[0].previous) == events[0].hash
-    assert event_hash(events[1].row(), events[0].hash) == events[1].hash
+    assert events[1].previous == events[0].hash
+    for each in events:
+        assert each.previous is not None
+        assert event_hash(each.row(), each.previous) == each.hash
 
 
 async def test_the_archive_comes_along(
