@@ -174,7 +174,7 @@ def forget(
     person: Annotated[
         str | None,
         typer.Option(
-            help="A name, or user:<id>: what they said, and all about them.",
+            help="A name, or user:<id>: what they said, and what is known of them.",
             callback=readable(LONGEST_NAME),
         ),
     ] = None,

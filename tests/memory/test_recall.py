@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from hairem_core.memory.interpret.interpreter import Interpreter
 from hairem_core.memory.recall import index as index_module
 from hairem_core.memory.recall.text import TextIndex
 from hairem_core.memory.store import MemoryStore
 from hairem_core.sdk.message import Message, MessageType, Topic
+from tests.memory.learning import learn
 from tests.memory.messages import answered, said
 from tests.support.calls import ThreadWatch
 
@@ -197,13 +197,10 @@ async def test_whoever_speaks_unknown_is_not_meant_by_the_word_house(store: Memo
 
 
 async def test_of_several_people_the_one_asked_about_comes_first(store: MemoryStore) -> None:
-    interpreter = Interpreter(
-        store.database, store.writer, store.events, store.fragments, store.names.identify
-    )
     told = {"anna": "Lyon", "bruno": "Bern", "chloe": "Nice", "david": "Turin"}
     for who, town in told.items():
         await store.record(said(f"I live in {town}", by=f"user:{who}", conversation_id=who))
-    await interpreter.settle()
+    await learn(store)
     for who, town in told.items():
         named = await store.recall("renarde", f"Where does {who.title()} live?", limit=4)
         own = await store.recall(
@@ -211,7 +208,6 @@ async def test_of_several_people_the_one_asked_about_comes_first(store: MemorySt
         )
         assert town in named[0].content
         assert town in own[0].content
-    await interpreter.stop()
 
 
 async def test_each_fragment_is_in_the_index_of_words_once(store: MemoryStore) -> None:

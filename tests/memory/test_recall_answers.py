@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from hairem_core.memory.interpret.interpreter import Interpreter
 from hairem_core.memory.interpret.slots import is_asked_for, words_of_question
 from hairem_core.memory.store import MemoryStore
+from tests.memory.learning import learn
 from tests.memory.messages import said
 
 OTHERS = {
@@ -23,11 +23,7 @@ OWN = {
 async def _tell(store: MemoryStore, by: str, sayings: Sequence[str]) -> None:
     for number, each in enumerate(sayings):
         await store.record(said(each, by=by, conversation_id=f"{by} {number}"))
-    interpreter = Interpreter(
-        store.database, store.writer, store.events, store.fragments, store.names.identify
-    )
-    await interpreter.settle()
-    await interpreter.stop()
+    await learn(store)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from hairem_core.memory.forget.ledger import Ledger
 from hairem_core.memory.forget.selector import Selector
 from hairem_core.memory.forget.tombstones import Tombstones
 from hairem_core.memory.fragment import Entity, Fragment, Relation
-from hairem_core.memory.interpret.interpreter import Interpreter
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
 from tests.memory.forget.test_forget import AT, add, fact_of
+from tests.memory.learning import interpreter_of
 from tests.memory.messages import said
 
 type Work = Callable[[], Awaitable[Any]]
@@ -49,17 +49,6 @@ async def archive(tmp_path: Path) -> AsyncGenerator[ColdArchive]:
     opened = await ColdArchive.open(f"sqlite+aiosqlite:///{tmp_path / 'archive.db'}")
     yield opened
     await opened.close()
-
-
-def interpreter_of(store: MemoryStore) -> Interpreter:
-    return Interpreter(
-        store.database,
-        store.writer,
-        store.events,
-        store.fragments,
-        store.names.identify,
-        clock=store.clock,
-    )
 
 
 async def ids(store: MemoryStore, table: str) -> list[Any]:

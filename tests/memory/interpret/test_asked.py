@@ -6,9 +6,9 @@ import pytest
 
 from hairem_core.memory.interpret.extracted import Said
 from hairem_core.memory.interpret.facts import extract
-from hairem_core.memory.interpret.interpreter import Interpreter
 from hairem_core.memory.interpret.slots import words_of_slot
 from hairem_core.memory.store import MemoryStore
+from tests.memory.learning import learn
 from tests.memory.messages import said
 
 _TOLD = (
@@ -34,14 +34,10 @@ _TOLD = (
 async def test_a_fact_is_found_by_what_it_tells(
     store: MemoryStore, question: str, answer: str
 ) -> None:
-    interpreter = Interpreter(
-        store.database, store.writer, store.events, store.fragments, store.names.identify
-    )
     for number, words in enumerate(_TOLD):
         await store.record(said(words, conversation_id=f"c{number}"))
-    await interpreter.settle()
+    await learn(store)
     found = await store.recall("renarde", question, limit=3, asker="user:anna")
-    await interpreter.stop()
     assert found, "nothing came"
     assert answer in found[0].content
 

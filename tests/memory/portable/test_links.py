@@ -13,11 +13,11 @@ from hairem_core.memory.archive.errors import ArchiveUnavailable
 from hairem_core.memory.archive.mover import ArchiveMover
 from hairem_core.memory.archive.store import ColdArchive, Item
 from hairem_core.memory.fragment import Embedding, Fragment
-from hairem_core.memory.interpret.interpreter import Interpreter
 from hairem_core.memory.portable.exporter import export
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
+from tests.memory.learning import interpreter_of
 from tests.memory.messages import said
 from tests.memory.portable.copies import exported, imported
 
@@ -259,12 +259,12 @@ async def test_what_was_interpreted_elsewhere_is_not_interpreted_again(
 ) -> None:
     await other.record(said("My favourite colour is blue"))
     await other.record(said("My favourite colour is green now"))
-    await _interpreter(other).settle()
+    await interpreter_of(other).settle()
     await other.record(said("I live in Lyon"))  # of this nothing was learned yet
     data = await exported(other)
     # A life of its own, and words while the import goes on.
     await store.record(said("good morning"))
-    mine = _interpreter(store)
+    mine = interpreter_of(store)
 
     assert (await imported(store, data)).is_whole
     await store.record(said("I work at Nestlé"))
@@ -274,20 +274,9 @@ async def test_what_was_interpreted_elsewhere_is_not_interpreted_again(
     for each in await _facts(other):
         here = await of(store, each.id)
         assert (here.replaced_by, here.valid_to) == (each.replaced_by, each.valid_to)
-    again = _interpreter(store)
+    again = interpreter_of(store)
     await again.settle()
     assert again.statistics()["facts"] == 0
-
-
-def _interpreter(store: MemoryStore) -> Interpreter:
-    return Interpreter(
-        store.database,
-        store.writer,
-        store.events,
-        store.fragments,
-        store.names.identify,
-        clock=store.clock,
-    )
 
 
 async def _facts(store: MemoryStore) -> list[Fragment]:
