@@ -38,10 +38,8 @@ from hairem_core.api.memory_models import (
 )
 from hairem_core.config.system import Language
 from hairem_core.errors import HairemError
-from hairem_core.memory.archive.errors import ArchiveUnavailable
 from hairem_core.memory.archive.store import Anchor
 from hairem_core.memory.chain import Break
-from hairem_core.memory.cold import merged
 from hairem_core.memory.decay import half_life, strength
 from hairem_core.memory.errors import MemoryRefused
 from hairem_core.memory.fragment import KINDS, Fragment
@@ -173,28 +171,17 @@ class MemoryViews:
             until=query.until,
             as_of=query.as_of,
         )
-        found = await self._store.search(scope, question)
-        archived: set[UUID] = set()
-        archive_error = None
-        if query.archived or query.as_of is not None:
-            try:
-                cold = await self._service.cold.search(
-                    scope, question, model=self._store.embedder.model, now=self._store.clock()
-                )
-            except ArchiveUnavailable as err:
-                cold, archive_error = [], str(err)
-            archived = {each.id for _, each in cold} - {each.id for _, each in found}
-            found = merged(query.q, found, cold, query.limit)
+        found = await self._store.find(scope, question, include_archived=query.archived)
         return SearchAnswer(
-            archive_error=archive_error,
+            archive_error=found.archive_error,
             results=[
                 FragmentFound(
                     **self._values(fragment),
-                    archived=fragment.id in archived,
+                    archived=fragment.id in found.archived,
                     score=hit.score,
                     why=hit.why,
                 )
-                for hit, fragment in found
+                for hit, fragment in found.hits
             ],
         )
 

@@ -6,7 +6,7 @@ What is recalled is merged with what is warm, and is warm again itself once it w
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -23,6 +23,18 @@ from hairem_core.memory.scope import Scope
 from hairem_core.sdk.recollection import Why
 
 _LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What was recalled."""
+
+    hits: list[tuple[Hit, Fragment]]
+    """Best first."""
+    archived: set[UUID] = field(default_factory=set)
+    """Ids of those that came from the archive."""
+    archive_error: str | None = None
+    """Why nothing came from there, where it was asked and is away."""
 
 
 class ColdRecall:

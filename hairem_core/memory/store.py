@@ -12,7 +12,7 @@ from surrealdb import RecordID
 
 from hairem_core.errors import HairemError
 from hairem_core.memory.agents import AgentNames, Identify
-from hairem_core.memory.cold import ColdRecall, merged
+from hairem_core.memory.cold import ColdRecall, Found, merged
 from hairem_core.memory.database import Database
 from hairem_core.memory.embedding import Embedder, EmbeddingQueue, as_vector
 from hairem_core.memory.episodes import EpisodeMaker
@@ -203,28 +203,19 @@ class MemoryStore:
             until=until,
             as_of=as_of,
         )
-        found = await self.search(scope, question, exclude=exclude)
-        archived: set[UUID] = set()
-        # Much of what was held once is archived by now.
-        if (include_archived or as_of is not None) and self.cold is not None:
-            cold = [
-                each
-                for each in await self.search_archive(scope, question)
-                if set(exclude).isdisjoint(each[1].derived_from)
-            ]
-            archived = {each.id for _, each in cold} - {each.id for _, each in found}
-            found = merged(query, found, cold, limit)
+        found = await self.find(scope, question, include_archived=include_archived, exclude=exclude)
         if is_use:
-            self._note_use(self.names.identify(agent_id), [each for _, each in found], archived)
+            contents = [each for _, each in found.hits]
+            self._note_use(self.names.identify(agent_id), contents, found.archived)
         return [
             recollection(
                 fragment,
                 agent_id,
                 score=hit.score,
                 why=hit.why,
-                is_archived=fragment.id in archived,
+                is_archived=fragment.id in found.archived,
             )
-            for hit, fragment in found
+            for hit, fragment in found.hits
         ]
 
     async def question(self, text: str, scope: Scope, *, limit: int, **filters: Any) -> Question:
@@ -242,28 +233,48 @@ class MemoryStore:
                 self._embedding_failed = True
         return Question(text=text, limit=limit, impersonal=asked, vector=vector, **filters)
 
+    async def find(
+        self,
+        scope: Scope,
+        question: Question,
+        *,
+        include_archived: bool = False,
+        exclude: Collection[UUID] = (),
+    ) -> Found:
+        """Return what fits, in the archive too if it is asked, or what was held at some time.
+
+        While the archive is away, what is not archived comes. Raises MemoryUnavailable.
+        """
+        warm = await self.search(scope, question, exclude=exclude)
+        # Much of what was held once is archived by now.
+        if self.cold is None or not (include_archived or question.as_of is not None):
+            return Found(hits=warm)
+        try:
+            cold = await self.cold.search(
+                scope, question, model=self.embedder.model, now=self.clock()
+            )
+        except HairemError as err:
+            _LOGGER.warning("Nothing is recalled from the archive: %s", err)
+            return Found(hits=warm, archive_error=str(err))
+        cold = [each for each in cold if set(exclude).isdisjoint(each[1].derived_from)]
+        return Found(
+            hits=merged(question.text, warm, cold, question.limit),
+            archived={each.id for _, each in cold} - {each.id for _, each in warm},
+        )
+
     async def search(
         self, scope: Scope, question: Question, *, exclude: Collection[UUID] = ()
     ) -> list[tuple[Hit, Fragment]]:
-        """Return fragments that fit, best first, with why. Raises MemoryUnavailable."""
+        """Return fragments that fit and are not archived, best first, with why.
+
+        Raises MemoryUnavailable.
+        """
         if question.limit <= 0:
             return []
         hits = await self.index.search(scope, question, now=self.clock(), exclude=exclude)
         # The index says what was found; whose it is, the store says once more.
         found = await self.fragments.fetch([hit.fragment_id for hit in hits], scope)
         return [(hit, found[hit.fragment_id]) for hit in hits if hit.fragment_id in found]
-
-    async def search_archive(self, scope: Scope, question: Question) -> list[tuple[Hit, Fragment]]:
-        """Return archived fragments that fit, best first; none while the archive is away."""
-        if self.cold is None:
-            return []
-        try:
-            return await self.cold.search(
-                scope, question, model=self.embedder.model, now=self.clock()
-            )
-        except HairemError as err:
-            _LOGGER.warning("Nothing is recalled from the archive: %s", err)
-            return []
 
     async def remember(
         self,
