@@ -165,7 +165,9 @@ def _as_line(each: Recollection) -> str:
     who = f"{kind} {name}".rstrip()
     said = f"{who}: " if who else ""
     mark = f" {ANSWERS}" if _is_answer(each) else ""
-    return f"- {local:%Y-%m-%d %H:%M} {said}{' '.join(each.content.split())}{mark}"
+    # Only memory says what is an answer: who said so in so many words would answer everything.
+    words = " ".join(each.content.replace(ANSWERS, "").split())
+    return f"- {local:%Y-%m-%d %H:%M} {said}{words}{mark}"
 
 
 def _is_answer(each: Recollection) -> bool:

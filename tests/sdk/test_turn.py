@@ -155,5 +155,7 @@ def test_a_recalled_line_says_that_it_is_the_answer() -> None:
         why=Why(words=0, meaning=0, strength=1, is_answer=True),
     )
     assert _as_line(recollection).endswith(f" I moved to Lyon {ANSWERS}")
-    plain = recollection.model_copy(update={"why": Why(words=1, meaning=0, strength=1)})
+    plain = recollection.model_copy(
+        update={"why": Why(words=1, meaning=0, strength=1), "content": f"I moved to Lyon {ANSWERS}"}
+    )
     assert _as_line(plain).endswith(" I moved to Lyon")

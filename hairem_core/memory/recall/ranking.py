@@ -102,6 +102,8 @@ class Part:
     start: int = 0
     """Where its rows begin among those of all parts."""
     size: int = field(init=False)
+    people: set[str] = field(default_factory=set, init=False)
+    """Addresses of those whom the question is about."""
 
     def __post_init__(self) -> None:
         self.size = self.columns.size
@@ -171,6 +173,7 @@ def rank(
     start = 0
     for part in parts:
         part.start, start = start, start + part.size
+        part.people = people_asked_about(question.text, part.columns.speakers, question.asker)
     filters = Filters(
         kinds=question.kinds,
         about=question.about,
@@ -195,7 +198,7 @@ def rank(
     rows = [_rows(part, matching) for part in parts]
     left = np.concatenate([_strengths(*each, now) for each in zip(parts, rows, strict=True)])
     score = after_fading(words + MEANING * meaning, left)
-    score *= np.concatenate([_tilt(*each, question) for each in zip(parts, rows, strict=True)])
+    score *= np.concatenate([_tilt(*each) for each in zip(parts, rows, strict=True)])
     score = np.where(answers[matching], score + score.max(), score)
     hits: list[Hit] = []
     seen: set[tuple[UUID, str, int]] = set()
@@ -336,37 +339,35 @@ def _answers(part: Part, question: Question) -> Bools:
     """
     columns, size = part.columns, part.size
     nothing = np.zeros(size, np.bool_)
-    people = people_asked_about(question.text, columns.speakers, question.asker)
-    if len(people) != 1:
+    if len(part.people) != 1:
         return nothing
     words = words_of_question(question.text)
     asked = [code for code, slot in enumerate(columns.slots) if is_asked_for(slot, words)]
     if not asked:
         return nothing
-    return np.isin(columns.slot[:size], asked) & np.isin(columns.whom[:size], _codes(part, people))
+    return np.isin(columns.slot[:size], asked) & np.isin(columns.whom[:size], _codes(part))
 
 
-def _codes(part: Part, people: set[str]) -> list[int]:
-    """Return the indices in `people` of columns under which facts tell of some people."""
-    columns = part.columns
+def _codes(part: Part) -> list[int]:
+    """Return the indices in `people` of columns under which facts tell of who is asked about."""
+    columns, people = part.columns, part.people
     keys = {*people, *(entity_key(name) for who, name in columns.speakers if who in people)}
     return [code for key in keys if (code := columns.person(key)) != NOBODY]
 
 
-def _tilt(part: Part, rows: Ints, question: Question) -> Floats:
+def _tilt(part: Part, rows: Ints) -> Floats:
     """Return what a row's kind makes of its score; shape (len(rows),)."""
     columns, size = part.columns, part.size
     tilt: Floats = 1 - _ASKING * columns.asks[rows].astype(np.float32)
     before = columns.previous[rows]
     tilt = tilt * (1 + _ANSWERING * (columns.asks[before] & (before != NOBODY)))
-    people = people_asked_about(question.text, columns.speakers, question.asker)
-    if len(people) != 1:
+    if len(part.people) != 1:
         return tilt
-    codes = [code for code, (who, _) in enumerate(columns.speakers) if who in people]
+    codes = [code for code, (who, _) in enumerate(columns.speakers) if who in part.people]
     tilt = tilt * (1 + _SPEAKER * np.isin(columns.speaker[rows], codes))
     # Of the favourite colours of ten people, nine are not asked for.
     whom = columns.whom[:size]
-    others = (whom != NOBODY) & ~np.isin(whom, _codes(part, people))
+    others = (whom != NOBODY) & ~np.isin(whom, _codes(part))
     if not others.any():
         return tilt
     # And neither are the words in which the nine told theirs.
