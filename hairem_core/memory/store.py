@@ -204,6 +204,9 @@ class MemoryStore:
             as_of=as_of,
         )
         found = await self.find(scope, question, include_archived=include_archived, exclude=exclude)
+        if found.archive_error is not None:
+            # An agent is not told; the owner, who asks by `find`, is.
+            _LOGGER.warning("Nothing is recalled from the archive: %s", found.archive_error)
         if is_use:
             contents = [each for _, each in found.hits]
             self._note_use(self.names.identify(agent_id), contents, found.archived)
@@ -254,7 +257,6 @@ class MemoryStore:
                 scope, question, model=self.embedder.model, now=self.clock()
             )
         except HairemError as err:
-            _LOGGER.warning("Nothing is recalled from the archive: %s", err)
             return Found(hits=warm, archive_error=str(err))
         cold = [each for each in cold if set(exclude).isdisjoint(each[1].derived_from)]
         return Found(
