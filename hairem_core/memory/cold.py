@@ -40,8 +40,10 @@ class Found:
 class ColdRecall:
     """Finds in the archive what a question asks for, and takes from it what is wanted."""
 
-    def __init__(self, archive: ColdArchive, mover: ArchiveMover) -> None:
+    def __init__(self, archive: ColdArchive, mover: ArchiveMover, fragments: FragmentStore) -> None:
+        """`fragments`: those that are not archived."""
         self.archive = archive
+        self._fragments = fragments
         self._mover = mover
         self._restoring: set[asyncio.Task[None]] = set()
         self.problem: str | None = None
@@ -52,7 +54,7 @@ class ColdRecall:
     ) -> list[tuple[Hit, Fragment]]:
         """Return what fits, best first; the scores are those of warm recall.
 
-        `model` is that of the question's vector. Raises ArchiveUnavailable.
+        `model` is that of the question's vector. Raises ArchiveUnavailable, MemoryUnavailable.
         """
         try:
             found = await self.archive.search(
@@ -72,8 +74,10 @@ class ColdRecall:
             self.problem = str(err)
             raise
         self.problem = None
+        # What was forgotten while the archive was away is there until that is finished.
+        forgotten = await self._fragments.forgotten([each.fragment.id for each in found])
         hits = []
-        for each in found:
+        for each in (each for each in found if each.fragment.id not in forgotten):
             fragment, meaning = each.fragment, max(0.0, each.cosine or 0.0)
             half_life = decay.half_life(fragment.importance, fragment.uses)
             left = 1.0
@@ -99,10 +103,10 @@ class ColdRecall:
         """
         archived = await self.archive.fetch([replaced], Scope(agent=new.agent))
         if replaced in archived:
-            FragmentStore.check_superseding(new, archived[replaced][0])
+            self._fragments.check_superseding(new, archived[replaced][0])
             await self._mover.restore([replaced])
 
-    async def drop(self, fragment_id: UUID, scope: Scope, fragments: FragmentStore) -> None:
+    async def drop(self, fragment_id: UUID, scope: Scope) -> None:
         """Let go of an archived fragment. Raises UnknownFragment, ArchiveUnavailable,
         MemoryUnavailable.
         """
@@ -110,10 +114,10 @@ class ColdRecall:
         async def work() -> None:
             if fragment_id not in await self.archive.fetch([fragment_id], scope):
                 # Nowhere, unless it was moved back a moment ago.
-                await fragments.remove(fragment_id, scope)
+                await self._fragments.remove(fragment_id, scope)
                 return
             # In this order: stopped in between, it is still there to be dropped again.
-            await fragments.leave_tombstone(fragment_id)
+            await self._fragments.leave_tombstone(fragment_id)
             await self.archive.remove([fragment_id], scrub=False)
 
         await self._mover.exclusively(work)

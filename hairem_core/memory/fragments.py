@@ -69,6 +69,10 @@ class FragmentStore:
         # Engine 3 answers None for what is not there.
         return {each.id for each in found if each is not None}
 
+    async def forgotten(self, ids: Collection[UUID]) -> set[UUID]:
+        """Return which of the ids are those of forgotten fragments. Raises MemoryUnavailable."""
+        return await Tombstones(self._database).of("fragment", ids)
+
     async def current(self, agent: UUID, subject: str, slot: str | None = None) -> list[Fragment]:
         """Return the valid facts of an agent's about a subject. Raises MemoryUnavailable."""
         slot_too = " AND slot = $slot" if slot is not None else ""

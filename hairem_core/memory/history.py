@@ -74,7 +74,7 @@ class History:
         if (found := await self._warm(fragment_id)) or self._archive is None:
             return found
         archived = (await self._archive.fetch([fragment_id], self._scope)).get(fragment_id)
-        if archived is not None:
+        if archived is not None and not await self._fragments.forgotten([fragment_id]):
             return Located(fragment=archived[0], is_archived=True)
         return await self._warm(fragment_id)  # unless it was moved back between the two looks
 

@@ -54,7 +54,7 @@ class MemoryService:
         self.mover = ArchiveMover(
             store.database, store.writer, store.fragments, archive, clock=store.clock
         )
-        self.cold = store.cold = ColdRecall(archive, self.mover)
+        self.cold = store.cold = ColdRecall(archive, self.mover, store.fragments)
         self.interpreter = Interpreter(
             store.database,
             store.writer,

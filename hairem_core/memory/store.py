@@ -340,7 +340,7 @@ class MemoryStore:
         except UnknownFragment:
             if self.cold is None:
                 raise
-            await self.cold.drop(fragment_id, scope, self.fragments)
+            await self.cold.drop(fragment_id, scope)
 
     async def get_state(self, agent_id: str, key: str) -> Any:
         """Return what an agent keeps under a key, or None. Raises MemoryUnavailable."""

@@ -24,7 +24,7 @@ from tests.memory.dream.scene import EVERYTHING, NOW, Archive, fragment, keep
 @pytest.fixture
 async def archive(store: MemoryStore, tmp_path: Path) -> AsyncGenerator[Archive]:
     opened = await Archive.open(store, tmp_path / "archive.sqlite3")
-    store.cold = ColdRecall(opened.cold, opened.mover)
+    store.cold = ColdRecall(opened.cold, opened.mover, store.fragments)
     yield opened
     await store.cold.close()
     await opened.close()

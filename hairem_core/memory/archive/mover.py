@@ -18,7 +18,6 @@ from surrealdb import RecordID
 from hairem_core.memory.archive.errors import ArchiveUnavailable
 from hairem_core.memory.archive.store import ColdArchive, Item
 from hairem_core.memory.database import Database
-from hairem_core.memory.forget.tombstones import Tombstones
 from hairem_core.memory.fragment import Embedding, Fragment
 from hairem_core.memory.fragments import FragmentStore
 from hairem_core.memory.scope import Scope
@@ -97,13 +96,12 @@ class ArchiveMover:
         So goes what was forgotten while it was handed over, and has been archived since. An archive
         that cannot be reached is told as in `archive`. Raises MemoryUnavailable.
         """
-        tombstones = Tombstones(self._database)
         removed = 0
         try:
             async for page in self._archive.all_ids():
                 async with self._lock:
                     doubles = await self._fragments.existing(page)
-                    forgotten = await tombstones.of("fragment", set(page) - doubles)
+                    forgotten = await self._fragments.forgotten(set(page) - doubles)
                     if doubles:
                         removed += await self._archive.remove(doubles, scrub=False)
                     if forgotten:
@@ -137,11 +135,14 @@ class ArchiveMover:
         items = await self._archive.fetch(wanted, _EVERYTHING)
         used = self._clock()
         change = Change()
+        forgotten: set[UUID] = set()
 
         async def build(head: Head) -> Change:
-            there = await self._fragments.existing(list(items))
+            # Until the archive could be reached again, what was forgotten was still there.
+            forgotten.update(await self._fragments.forgotten(items))
+            passed = forgotten | await self._fragments.existing(list(items))
             for each in wanted:
-                if each in items and each not in there:
+                if each in items and each not in passed:
                     fragment, embedding = items[each]
                     back = replace(fragment, last_used=max(used, fragment.last_used))
                     change.added.append(back)
@@ -151,7 +152,7 @@ class ArchiveMover:
 
         if items:
             await self._writer.commit(build)
-            await self._archive.remove(items, scrub=False)
+            await self._archive.remove(items, scrub=bool(forgotten))
         return change.added
 
     async def _read(self, ids: Sequence[UUID]) -> dict[UUID, Item]:

@@ -15,7 +15,7 @@ from hairem_core.memory.archive.selection import Selection
 from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.chain import ERASED
 from hairem_core.memory.database import Database
-from hairem_core.memory.forget.selector import Matcher, strings_of
+from hairem_core.memory.forget.matcher import Matcher, strings_of
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.paging import PAGE, pages
 from hairem_core.memory.rows import fragment_of
@@ -125,6 +125,8 @@ class Search:
         self._named: Counter[tuple[UUID, str]] = Counter()
         """How many fragments name an entity of an agent's, and how many of them go."""
         self._named_by_gone: Counter[tuple[UUID, str]] = Counter()
+        self._last_seq = 0
+        """Of the fragments that were looked at one by one."""
         self._origins: dict[UUID, UUID] = {}
         """Events of what is meant by itself, with its id."""
 
@@ -138,6 +140,7 @@ class Search:
                 )
                 self._take_events(rows)
             self._take_answers()
+        self._last_seq = seq
         for start in range(0, seq, PAGE):
             rows = await self._database.query(
                 "SELECT * FROM fragment WHERE seq > $after AND seq <= $until",
@@ -230,6 +233,8 @@ class Search:
         if fragment.id not in kind:
             kind.add(fragment.id)
             self._named_by_gone.update(_keys(fragment))
+            if not is_archived and fragment.seq > self._last_seq:
+                self._named.update(_keys(fragment))  # it was made meanwhile
 
     async def _follow(self) -> None:
         """Take in the events of what goes, what else was made of them, and what points at it."""

@@ -128,29 +128,24 @@ class Erasure:
 
     async def digests(self, digests: Digests | None, words: Callable[[str], bool]) -> int:
         """Take out of what dreams say they did whatever mentions it; return of how many."""
-        changed = 0
-
-        async def kept_in_memory(head: Head) -> Change:
-            assert digests is not None
-            return Change(statements=await digests.forgotten(self._gone, words))
-
-        if digests is not None:
-            await self._store.writer.commit(kept_in_memory)
         ids = {str(each) for each in self._gone}
+        changed = 0
 
         def mentions(text: str) -> bool:
             return text in ids or words(text)
 
         async def build(head: Head) -> Change:
             nonlocal changed
-            change = Change()
+            kept = [] if digests is None else await digests.forgotten(self._gone, words)
+            written = {each.variables["id"].id for each in kept}
+            # The rest is not kept in memory, or was taken out of it at an earlier attempt.
             for row in await self._store.database.query("SELECT * FROM dream"):
                 texts = {key: row[key] for key in ("progress", "digest") if row.get(key)}
                 less = {key: without(text, mentions) for key, text in texts.items()}
-                if less != texts:
-                    changed += 1
-                    change.statements.append(_set(row["id"], less))
-            return change
+                if less != texts and row["id"].id not in written:
+                    kept.append(_set(row["id"], less))
+            changed = len(kept)
+            return Change(statements=kept)
 
         await self._store.writer.commit(build)
         return changed

@@ -11,13 +11,16 @@ from uuid import UUID, uuid7
 from surrealdb import RecordID
 
 from hairem_core.errors import HairemError
+from hairem_core.memory.archive.errors import ArchiveUnavailable
 from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.chain import erased_numbers
 from hairem_core.memory.forget.decision import Decision, Search
 from hairem_core.memory.forget.erasure import Digests, Erasure
 from hairem_core.memory.forget.ledger import Entry, Ledger
+from hairem_core.memory.forget.matcher import Matcher
+from hairem_core.memory.forget.names import Names, Speaker, resolved, speakers_of
 from hairem_core.memory.forget.report import Place, Plan, Receipt
-from hairem_core.memory.forget.selector import Matcher, Selector
+from hairem_core.memory.forget.selector import Selector
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.rows import to_row
 from hairem_core.memory.scope import Scope
@@ -28,13 +31,9 @@ from hairem_core.sdk.identity import agent_uuid
 from hairem_core.sdk.message import Message
 
 _LOGGER = logging.getLogger(__name__)
-_STEPS = ("looking", "events", "fragments", "archive", "bus", "index", "files")
 _ROUNDS = 5
 """Times that what came meanwhile is looked for."""
 _AT_ONCE = 500
-
-type Progress = Callable[[str, float], None]
-"""Is told what is being done, and how much of everything is (0 to 1)."""
 
 
 class Exclusively(Protocol):
@@ -76,7 +75,8 @@ class Traces(Protocol):
 class Forgetter:
     """Forgets for good. One thing at a time; what was broken off is finished by `resume`.
 
-    What people and agents say while it works and afterwards is remembered as ever.
+    What is said while it works goes too where it is meant; what is said afterwards is remembered as
+    ever.
     """
 
     def __init__(
@@ -103,9 +103,9 @@ class Forgetter:
 
     async def plan(self, selector: Selector) -> Plan:
         """Return what would be erased; nothing is. Raises MemoryUnavailable and what is away."""
-        matcher = await self._matcher(selector)
-        search = Search(self._store.database, self._archive, matcher)
         head = self._store.writer.head
+        matcher = Matcher(selector, await self._names(selector, head.number))
+        search = Search(self._store.database, self._archive, matcher)
         decision = await search.everything(number=head.number, seq=head.seq)
         counts = decision.counts()
         if self._traces is not None:
@@ -119,7 +119,6 @@ class Forgetter:
         *,
         by: str = "core:memory",
         vacuum: bool = True,
-        on_progress: Progress | None = None,
     ) -> Receipt:
         """Erase everything that is meant, and return what was erased.
 
@@ -131,11 +130,9 @@ class Forgetter:
         """
 
         async def work() -> Receipt:
-            if on_progress is not None:
-                on_progress(_STEPS[0], 0.0)
-            matcher = await self._matcher(selector)
             head = self._store.writer.head
-            search = Search(self._store.database, self._archive, matcher)
+            names = await self._names(selector, head.number)
+            search = Search(self._store.database, self._archive, Matcher(selector, names))
             decision = await search.everything(number=head.number, seq=head.seq)
             entry = Entry(
                 id=uuid7(),
@@ -144,62 +141,81 @@ class Forgetter:
                 vacuum=vacuum,
                 started_at=self._store.clock(),
                 selector=selector,
+                names=names,
                 number=head.number,
                 rev=head.rev,
             )
             await self._ledger.begin(entry, decision)
-            return await self._carry_out(entry, decision, on_progress)
+            return await self._carry_out(entry, decision)
 
         return await asyncio.shield(asyncio.ensure_future(self._exclusively(work)))
 
-    async def resume(self, *, on_progress: Progress | None = None) -> list[Receipt]:
-        """Finish what was broken off; return what was erased by now. Raises MemoryUnavailable."""
+    async def resume(self) -> list[Receipt]:
+        """Finish what was broken off; return what was erased by now.
+
+        What fails again is told in the log, and waits for the next time. Raises MemoryUnavailable.
+        """
 
         async def work() -> list[Receipt]:
-            return [
-                await self._carry_out(entry, decision, on_progress)
-                for entry, decision in await self._ledger.unfinished()
-            ]
+            receipts = []
+            for entry, decision in await self._ledger.unfinished():
+                try:
+                    receipts.append(await self._carry_out(entry, decision))
+                except HairemError as err:
+                    _LOGGER.error("Not forgotten yet by %s: %s", ", ".join(entry.kinds), err)
+            return receipts
 
         return await self._exclusively(work)
 
-    async def _carry_out(
-        self, entry: Entry, decision: Decision, on_progress: Progress | None
-    ) -> Receipt:
-        def tell(step: str) -> None:
-            if on_progress is not None:
-                on_progress(step, _STEPS.index(step) / len(_STEPS))
-
-        unfinished: list[str] = []
-        if entry.stage != "files":
-            assert entry.selector is not None
-            matcher = await self._matcher(entry.selector)
-            if entry.stage == "erasing":
-                await self._erase(entry, decision, matcher, tell)
-                await self._ledger.erased_here(entry)
-            unfinished = await self._erase_elsewhere(entry, decision, matcher, tell)
+    async def _carry_out(self, entry: Entry, decision: Decision) -> Receipt:
+        if entry.stage == "files":
+            unfinished = await self._write_anew(entry)
+        else:
+            unfinished = await self._erase_all(entry, decision)
             await self._note_for_receipt(entry, decision)
             self._going = set()
-            if not unfinished:
+            if unfinished:
+                unfinished.append("files: they are written anew once the rest is done")
+            else:
                 await self._ledger.only_files_left(entry)
-        if not unfinished:
-            tell("index")
-            await self._store.index.start_anew()
-            tell("files")
-            if entry.vacuum:
-                await vacuum(self._store.database, self._store.writer)
-            await self._ledger.end(entry)
+                unfinished = await self._write_anew(entry)
         receipt = self._receipt(entry, unfinished)
         _LOGGER.info("Forgot by %s: %s", ", ".join(entry.kinds), receipt.counts)
         return receipt
 
-    async def _erase(
-        self, entry: Entry, decision: Decision, matcher: Matcher, tell: Callable[[str], None]
-    ) -> None:
+    async def _erase_all(self, entry: Entry, decision: Decision) -> list[str]:
+        """Erase wherever it is but in files; return what could not be done, and why."""
+        assert entry.selector is not None
+        if entry.names is None:  # an earlier version wrote none down
+            entry.names = await self._names(entry.selector, entry.number)
+        matcher = Matcher(entry.selector, entry.names)
+        if entry.stage == "erasing":
+            try:
+                await self._erase(entry, decision, matcher)
+            except ArchiveUnavailable as err:
+                # All that was decided is gone from the store; what came meanwhile may not be.
+                _LOGGER.warning("Not forgotten in the archive yet: %s", err)
+                return [f"archive: {err}"]
+            await self._ledger.erased_here(entry)
+        return await self._erase_elsewhere(entry, decision, matcher)
+
+    async def _write_anew(self, entry: Entry) -> list[str]:
+        """Write the files anew in which it still is; return what could not be done, and why."""
+        try:
+            await self._store.index.start_anew()
+            if entry.vacuum:
+                await vacuum(self._store.database, self._store.writer)
+        except (HairemError, OSError) as err:
+            _LOGGER.warning("What was forgotten is in memory's files yet: %s", err)
+            return [f"files: {err}"]
+        await self._ledger.end(entry)
+        return []
+
+    async def _erase(self, entry: Entry, decision: Decision, matcher: Matcher) -> None:
         """Erase from the store; what came since it was decided is added to the decision."""
         writer = self._store.writer
         number, rev = entry.number, entry.rev
-        await self._erase_here(entry, decision, decision, matcher, tell)
+        await self._erase_here(entry, decision, decision, matcher)
         for _ in range(_ROUNDS):
             # Until a fact's sentence is empty, the interpreter may still add the fact, and names.
             head = writer.head
@@ -211,7 +227,7 @@ class Forgetter:
             if fresh.is_empty and not fresh.unlinked:
                 return
             await self._ledger.extend(entry, fresh)
-            await self._erase_here(entry, fresh, decision, matcher, tell)
+            await self._erase_here(entry, fresh, decision, matcher)
 
     async def _erase_here(
         self,
@@ -219,15 +235,12 @@ class Forgetter:
         fresh: Decision,
         decision: Decision,
         matcher: Matcher,
-        tell: Callable[[str], None],
     ) -> None:
         """Erase from the store what is fresh in a decision."""
         self._emptied |= decision.events
         self._going = decision.gone
         erasure = Erasure(self._store, fresh, decision.gone)
-        tell("events")
         await erasure.events()
-        tell("fragments")
         await erasure.fragments()
         if unfounded := await erasure.graph():
             decision.relations |= unfounded
@@ -235,20 +248,18 @@ class Forgetter:
         entry.digests += await erasure.digests(self._digests, matcher.words)
 
     async def _erase_elsewhere(
-        self, entry: Entry, decision: Decision, matcher: Matcher, tell: Callable[[str], None]
+        self, entry: Entry, decision: Decision, matcher: Matcher
     ) -> list[str]:
         """Erase from the archive and the bus; return what could not be done, and why."""
         unfinished = []
         try:
             if self._archive is not None:
-                tell("archive")
                 await Erasure(self._store, decision, decision.gone).archived(self._archive)
         except HairemError as err:
             _LOGGER.warning("Not forgotten in the archive yet: %s", err)
             unfinished.append(f"archive: {err}")
         try:
             if self._traces is not None:
-                tell("bus")
                 matches = _matching(matcher, decision)
                 entry.messages += await self._traces.erase(matches, matcher.words)
         except HairemError as err:
@@ -256,17 +267,23 @@ class Forgetter:
             unfinished.append(f"bus: {err}")
         return unfinished
 
-    async def _matcher(self, selector: Selector) -> Matcher:
-        everybody = Scope(agent=None)
-        known = {name: agent for agent, name in self._store.names.all().items()}
-        agent = None
+    async def _names(self, selector: Selector, number: int) -> Names:
+        """Return what a selector's names stand for, as events up to `number` tell."""
+        agents: set[UUID] = set()
         if selector.agent is not None:
-            agent = known.get(selector.agent, agent_uuid(selector.agent))
+            called = {
+                each for each, name in self._store.names.all().items() if name == selector.agent
+            }
+            agents = called or {agent_uuid(selector.agent)}
+        speakers: set[Speaker] = set()
+        if selector.person is not None:
+            speakers = {*self._store.index.speakers(Scope(agent=None))}
+            speakers |= await speakers_of(self._store.database, number)
         entities = await self._store.database.query("SELECT id, name FROM entity")
-        return Matcher(
+        return resolved(
             selector,
-            agent=agent,
-            speakers=self._store.index.speakers(everybody),
+            agents=agents,
+            speakers=speakers,
             entities=[(row["id"].id[1], row["name"]) for row in entities],
         )
 

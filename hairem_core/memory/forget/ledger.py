@@ -11,6 +11,7 @@ from surrealdb import RecordID
 
 from hairem_core.memory.database import Database, Statement
 from hairem_core.memory.forget.decision import Decision
+from hairem_core.memory.forget.names import Names
 from hairem_core.memory.forget.selector import Selector
 from hairem_core.memory.writer import Change, Head, Writer
 
@@ -30,6 +31,8 @@ class Entry(BaseModel):
     started_at: datetime
     selector: Selector | None
     """None once only files are left to be written anew: they must not hold it."""
+    names: Names | None = None
+    """What its names stand for; as long as the selector."""
     stage: Literal["erasing", "elsewhere", "files"] = "erasing"
     """`elsewhere`: all is erased from the store; what was said since is none of it any more."""
     number: int
@@ -80,7 +83,7 @@ class Ledger:
 
     async def only_files_left(self, entry: Entry) -> None:
         """Write down that all is erased, and let go of what was."""
-        entry.stage, entry.selector = "files", None
+        entry.stage, entry.selector, entry.names = "files", None, None
         rows = await self._rows(entry.id)
         ids = [row["id"] for row in rows if row["part"] != "entry"]
         gone = Statement(text="DELETE $ids RETURN NONE", variables={"ids": ids})

@@ -131,11 +131,6 @@ class Receipt(_Report):
         """Whether everything was done that can be."""
         return not self.unfinished
 
-    @property
-    def seconds(self) -> float:
-        """How long it took."""
-        return (self.finished_at - self.started_at).total_seconds()
-
     def words(self, language: Language = "en") -> str:
         """Return it in words."""
         told = _counted(self.counts, language)

@@ -16,7 +16,9 @@ from pydantic import ValidationError
 from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.chain import ChainCheck
 from hairem_core.memory.forget.forgetter import Forgetter
-from hairem_core.memory.forget.selector import Matcher, Selector
+from hairem_core.memory.forget.matcher import Matcher
+from hairem_core.memory.forget.names import resolved
+from hairem_core.memory.forget.selector import Selector
 from hairem_core.memory.fragment import Fragment, fragment_id
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.store import MemoryStore
@@ -166,7 +168,8 @@ async def test_nothing_selected_and_nonsense_are_refused() -> None:
 
 @pytest.mark.parametrize("text", ["Zorb.lex", "a+b", "(x", "[z]", "\\d"])
 def test_a_name_is_no_pattern(text: str) -> None:
-    matcher = Matcher(Selector(subject=text), agent=None, speakers=[], entities=[])
+    selector = Selector(subject=text)
+    matcher = Matcher(selector, resolved(selector))
     assert matcher.words(f"it is {text} again")
     assert not matcher.words("it is zorbXlex aab 7 x z")
 
