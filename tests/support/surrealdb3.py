@@ -1,4 +1,5 @@
-"""A SurrealDB 3 server of a test's own, on a free port: startable, killable, and startable again.
+"""SurrealDB 3 servers on free ports: of a test's own, to be killed and started again, or several
+in one process, each for a test that only asks it.
 
 It is the real engine, in the official package for Node, behind a few lines that speak the
 protocol: see `surrealdb3/server.cjs` for what is not as in a server. `scripts/_prepare.sh tests`
@@ -9,8 +10,9 @@ import hashlib
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,46 @@ class SurrealDB3:
         """Let it go on."""
         assert self._child.pid is not None
         os.kill(self._child.pid, signal.SIGCONT)
+
+
+class ManySurrealDB3:
+    """Servers in one process: its engine takes a second to start, and each after that no time.
+
+    End it with `stop`.
+    """
+
+    def __init__(self) -> None:
+        environment = clean_environment() | {"NODE_PATH": str(installed())}
+        # By itself each engine would keep what it reads in up to half of the machine's memory.
+        environment["SURREAL_SURREALKV_BLOCK_CACHE_CAPACITY"] = str(16 * 2**20)
+        self._process = subprocess.Popen(
+            ["node", _HERE / "server.cjs"],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    @contextmanager
+    def open(self, folder: Path) -> Iterator[str]:
+        """Yield the address of an empty server that keeps its data in `folder`."""
+        self._say(f"surrealkv://{folder}")
+        assert self._process.stdout is not None
+        told = self._process.stdout.readline()
+        assert told.startswith("listening on "), told
+        port = int(told.split()[-1])
+        yield f"ws://127.0.0.1:{port}"
+        self._say(f"close {port}")
+
+    def stop(self) -> None:
+        """End all of them."""
+        with self._process:
+            self._process.kill()
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
 
 
 @asynccontextmanager

@@ -2,12 +2,16 @@
 // speaks the same protocol. It stands for a server of one's own, which cannot be had as a package.
 //
 //   NODE_PATH=<node_modules> node server.cjs surrealkv://<folder> <port, 0 for any>
+//   NODE_PATH=<node_modules> node server.cjs
 //
-// Writes "listening on <port>" when it may be asked. A frame goes to the engine as it came; of the
+// Writes "listening on <port>" when it may be asked. Without arguments it is several servers, since
+// the first engine of a process takes long to start: for each line "<url>" that it reads it opens
+// one on a free port, and "close <port>" closes that one. A frame goes to the engine as it came; of the
 // answer only the envelope is made here. Unlike in a server, all connections share one session
 // (namespace and rights), everyone is root, and there are no live queries.
 'use strict';
 const path = require('node:path');
+const readline = require('node:readline');
 const { Decoder, Encoder } = require('cbor-x');
 const { WebSocketServer } = require('ws');
 
@@ -38,7 +42,9 @@ async function answer(engine, frame) {
   }
 }
 
-async function main([url, port]) {
+const servers = new Map();
+
+async function open(url, port) {
   const engine = await SurrealNodeEngine.connect(url, {});
   const server = new WebSocketServer({
     host: '127.0.0.1',
@@ -52,7 +58,27 @@ async function main([url, port]) {
       if (socket.readyState === socket.OPEN) socket.send(reply);
     });
   });
-  server.on('listening', () => console.log(`listening on ${server.address().port}`));
+  server.on('listening', () => {
+    servers.set(server.address().port, { server, engine });
+    console.log(`listening on ${server.address().port}`);
+  });
+}
+
+async function close(port) {
+  const { server, engine } = servers.get(port);
+  servers.delete(port);
+  for (const socket of server.clients) socket.terminate();
+  server.close();
+  await engine.free();
+}
+
+async function main([url, port]) {
+  if (url !== undefined) return open(url, port);
+  for await (const line of readline.createInterface({ input: process.stdin })) {
+    const closed = /^close (\d+)$/.exec(line);
+    await (closed ? close(Number(closed[1])) : open(line, 0));
+  }
+  process.exit(0);
 }
 
 main(process.argv.slice(2)).catch((error) => {
