@@ -32,6 +32,7 @@ from hairem_core.memory.folder import (
     lock_folder,
     unlock_folder,
 )
+from hairem_core.memory.logguard import LogGuard
 from hairem_core.memory.schema.steps import Step, schema_steps
 from hairem_core.memory.upgrade import make_changed_copy, newer, step_failed
 
@@ -46,10 +47,14 @@ _PATIENCE = 30.0
 """Seconds after which a server that says nothing counts as gone: the SDK would wait for ever."""
 _CLOSING_SECONDS = 10.0
 """How long a server gets to say goodbye."""
+_PAUSE = 2.0
+"""Seconds, at least, in which nothing is written after the embedded engine could not write."""
 _CACHE = 256 * 2**20
 """Bytes of values that the embedded engine keeps in memory."""
 _RETRIES = 8
 """Attempts at a write that another one got in the way of."""
+_BROKEN = re.compile(r"\b(?:Log|IO) error\b")
+"""What the engine says once it could not write: it writes nothing more until it is opened anew."""
 _BYSTANDER = re.compile(r"due to a (?:failed|cancelled) transaction")
 # What waits for an answer when the socket closes gets a KeyError from the SDK's own clearing up.
 _LOST = (OSError, WebSocketException, surrealdb.ConnectionUnavailableError, KeyError)
@@ -72,11 +77,24 @@ class Database:
     `RECONNECT_SECONDS` at most.
     """
 
-    def __init__(self, url: str, connection: Any, *, where: str, lock: int | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        connection: Any,
+        *,
+        where: str,
+        lock: int | None,
+        guard: LogGuard | None = None,
+    ) -> None:
         self._url = url
         self._connection = connection
         self._where = where
         self._lock = lock
+        self._guard = guard
+        self._again_at = 0.0
+        """When something may be written again, once a write has failed."""
+        self.problem: str | None = None
+        """Why the last write failed; None once one has worked again."""
         self._is_remote = not url.startswith(EMBEDDED)
         # The embedded engine is in this process: it cannot be away, only busy.
         self._patience = _PATIENCE if self._is_remote else None
@@ -108,9 +126,13 @@ class Database:
                 hint="Use surrealkv://<folder>, ws://<host>:<port> or wss://<host>:<port>.",
             )
         where = _shown(url)
-        lock = lock_folder(Path(url.removeprefix(EMBEDDED))) if scheme == "surrealkv" else None
+        lock, guard = None, None
+        if scheme == "surrealkv":
+            folder = Path(url.removeprefix(EMBEDDED))
+            lock, guard = lock_folder(folder), LogGuard(folder)
         try:
-            self = cls(url, await _connect(url, where), where=where, lock=lock)
+            connection = await _guarded(url, where, guard)
+            self = cls(url, connection, where=where, lock=lock, guard=guard)
         except BaseException:
             unlock_folder(lock)
             raise
@@ -153,13 +175,49 @@ class Database:
         """
         script, variables = _script(statements)
         for attempt in range(_RETRIES):
+            if self.problem is not None and time.monotonic() < self._again_at:
+                raise self._cannot_write()
             async with self._gate.passing():
                 failure = await self._attempt(script, variables)
             if failure is None:
+                self.problem = None
+                if self._guard is not None:
+                    self._guard.note()
                 return
+            if not self._is_remote and _BROKEN.search(failure):
+                self.problem = failure
+                await self._open_anew()
+                raise self._cannot_write()
             if "conflict" not in failure or attempt == _RETRIES - 1:
                 raise TransactionFailed(failure, where=self._where)
             await asyncio.sleep(0.001 * 2**attempt)
+
+    async def probed(self) -> str | None:
+        """Return why nothing can be written, if the last write failed and one does not work now."""
+        if self.problem is not None:
+            with suppress(MemoryUnavailable, TransactionFailed):
+                await self.transact(
+                    [Statement(text="UPDATE head:current SET rev = rev RETURN NONE")]
+                )
+        return self.problem
+
+    async def _open_anew(self) -> None:
+        """Open the embedded engine anew, which can neither write nor read once it could not write.
+
+        Then it can be read; and written once there is room. Raises MemoryUnavailable.
+        """
+        started = time.monotonic()
+        try:
+            async with self._gate.closed():
+                with suppress(*_ERRORS):
+                    await self._connection.close()
+                if self._guard is not None:
+                    self._guard.cut_back()
+                self._connection = await _guarded(self._url, self._where, self._guard)
+        finally:
+            now = time.monotonic()
+            self._again_at = now + max(_PAUSE, 10 * (now - started))
+        _LOGGER.warning("%s: opened anew, after: %s", self._where, self.problem)
 
     async def _attempt(self, script: str, variables: dict[str, Any]) -> str | None:
         """Return what went wrong in a transaction, in the engine's words."""
@@ -209,6 +267,8 @@ class Database:
         await make(fresh)
         async with self._gate.closed():
             await self._connection.close()
+            if self._guard is not None:
+                self._guard.forget()
             try:
                 await asyncio.to_thread(exchange, folder, fresh, old)
             except OSError:
@@ -229,6 +289,8 @@ class Database:
         try:
             async with asyncio.timeout(_CLOSING_SECONDS):
                 await self._connection.close()
+            if self._guard is not None and self.problem is None:
+                self._guard.note(is_last=True)
         except _ERRORS as err:
             _LOGGER.warning("%s: closing failed: %s", self._where, _says(err))
         finally:
@@ -315,6 +377,10 @@ class Database:
         except Exception as err:  # whatever is wrong with a step, it must be told which
             raise step_failed(step.name, err, self._where, is_copy=not self._is_remote) from err
 
+    def _cannot_write(self) -> MemoryUnavailable:
+        hint = "Make room on the disk, or look at its health: it is tried again by itself."
+        return MemoryUnavailable(self.problem or "cannot write", where=self._where, hint=hint)
+
     def _unavailable(self, err: Exception) -> MemoryUnavailable:
         return MemoryUnavailable(
             _says(err),
@@ -366,6 +432,27 @@ async def _connect(url: str, where: str) -> Any:
             if embedded
             else "Check that the SurrealDB server runs, and the name and password in memory.url.",
         ) from err
+    return connection
+
+
+async def _guarded(url: str, where: str, guard: LogGuard | None) -> Any:
+    """Connect; an embedded store whose log is damaged is left as it was, and MemoryUnavailable
+    raised.
+    """
+    if guard is None:
+        return await _connect(url, where)
+    await asyncio.to_thread(guard.hold)
+    try:
+        connection = await _connect(url, where)
+    except BaseException:
+        await asyncio.to_thread(guard.put_back)
+        raise
+    damage = await asyncio.to_thread(guard.damage)
+    if damage is not None:
+        with suppress(*_ERRORS):
+            await connection.close()
+        await asyncio.to_thread(guard.put_back)
+        raise damage
     return connection
 
 

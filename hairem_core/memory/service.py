@@ -195,7 +195,13 @@ class MemoryService:
 
     async def describe(self) -> dict[str, Any]:
         """Return how memory is, for health."""
-        described: dict[str, Any] = {"status": "up", **await self.store.statistics()}
+        problem = await self.store.database.probed()
+        described: dict[str, Any] = {
+            "status": "up" if problem is None else "down",
+            **await self.store.statistics(),
+        }
+        if problem is not None:
+            described["error"] = problem
         described["interpreter"] = self.interpreter.statistics()
         described["dream"] = self.dreamer.status()
         if (problem := self.cold.problem or self.mover.problem) is not None:

@@ -1,0 +1,170 @@
+"""What becomes of a store whose log is damaged, or whose disk is full for a while."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from hairem_core.memory import logguard
+from hairem_core.memory.chain import ChainCheck
+from hairem_core.memory.errors import MemoryUnavailable
+from hairem_core.memory.store import MemoryStore
+from hairem_core.memory.vacuum import vacuum
+from tests.memory.messages import said
+
+
+async def opened(folder: Path) -> MemoryStore:
+    return await MemoryStore.open(f"surrealkv://{folder}", index_folder=folder.parent / "recall")
+
+
+async def told(store: MemoryStore, *texts: str) -> None:
+    for each in texts:
+        await store.record(said(each))
+
+
+async def heard(store: MemoryStore) -> list[str]:
+    return [row["content"] for row in await store.database.query("SELECT * FROM raw_event")]
+
+
+@pytest.fixture
+async def folder(tmp_path: Path) -> Path:
+    """A store in which 40 things were said."""
+    store = await opened(tmp_path / "memory")
+    await told(store, *(f"thing {number}" for number in range(40)))
+    await store.close()
+    return tmp_path / "memory"
+
+
+def log_of(folder: Path) -> Path:
+    (log,) = (folder / "clog").glob("*.clog")
+    return log
+
+
+def damage(folder: Path, share: float) -> bytes:
+    """Garble a few bytes of the log; return what it is now."""
+    log = log_of(folder)
+    with log.open("r+b") as file:
+        file.seek(int(log.stat().st_size * share))
+        file.write(b"GARBAGE" * 5)
+    return log.read_bytes()
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.9])
+async def test_a_damaged_log_is_left_as_it_is(folder: Path, share: float) -> None:
+    as_it_is = damage(folder, share)
+    for _ in range(2):
+        with pytest.raises(MemoryUnavailable, match="its log is damaged: of the") as told_of:
+            await opened(folder)
+        assert "Restore a backup" in str(told_of.value)
+        assert log_of(folder).read_bytes() == as_it_is
+        assert not list(folder.parent.glob("*~*"))
+
+
+async def test_on_demand_it_goes_on_before_the_damage_and_keeps_the_log(folder: Path) -> None:
+    as_it_is = damage(folder, 0.9)
+    with pytest.raises(MemoryUnavailable):
+        await opened(folder)
+    folder.with_name("memory.whole").unlink()
+    store = await opened(folder)
+    left = await heard(store)
+    await told(store, "and on")
+    assert 0 < len(left) < 40
+    assert await heard(store) == [*left, "and on"]
+    await store.close()
+    (kept,) = folder.parent.glob("memory.damaged-*")
+    assert next(kept.iterdir()).read_bytes() == as_it_is
+
+
+async def test_the_end_of_an_unfinished_write_is_cut_off(folder: Path) -> None:
+    with log_of(folder).open("ab") as file:
+        file.write(b"the beginning of something that nobody was told of")
+    store = await opened(folder)
+    assert len(await heard(store)) == 40
+    await store.close()
+    assert not list(folder.parent.glob("memory.damaged-*"))
+
+
+async def test_killed_while_it_was_opened_the_log_is_as_before(folder: Path) -> None:
+    as_it_is = damage(folder, 0.5)
+    guard = logguard.LogGuard(folder)
+    guard.hold()
+    # The engine has mended it, and nobody has looked yet.
+    log = log_of(folder)
+    log.unlink()
+    log.write_bytes(as_it_is[:100])
+    with pytest.raises(MemoryUnavailable, match="damaged"):
+        await opened(folder)
+    assert log_of(folder).read_bytes() == as_it_is
+
+
+async def test_a_store_that_took_its_place_is_known_as_it_is(folder: Path) -> None:
+    store = await opened(folder)
+    await vacuum(store.database, store.writer)
+    await told(store, "later")
+    await store.close()
+    store = await opened(folder)
+    assert len(await heard(store)) == 41
+    await store.close()
+    damage(folder, 0.5)
+    with pytest.raises(MemoryUnavailable, match="damaged"):
+        await opened(folder)
+
+
+async def test_where_files_have_one_name_only_it_opens_as_ever(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    store = await opened(folder)
+    assert len(await heard(store)) == 40
+    await store.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode != 0:
+        pytest.skip("only root can mount a small disk, and not everywhere")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+async def test_a_disk_that_was_full_is_written_on_once_there_is_room(small_disk: Path) -> None:
+    store = await opened(small_disk / "memory")
+    await told(store, "before")
+    filler = small_disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    confirmed, refused = ["before"], 0
+    for number in range(30):
+        words = f"{number} {'x' * 2000}"
+        try:
+            await told(store, words)
+        except MemoryUnavailable:
+            refused += 1
+        else:
+            confirmed.append(words)
+    assert refused
+    assert await store.database.probed() is not None
+    assert set(confirmed) <= set(await heard(store)), "what was heard before is known"
+    filler.unlink()
+    async with asyncio.timeout(20):
+        while await store.database.probed() is not None:
+            await asyncio.sleep(0.2)
+    await told(store, "after")
+    confirmed.append("after")
+    assert set(confirmed) <= set(await heard(store))
+    await store.close()
+    store = await opened(small_disk / "memory")
+    assert set(confirmed) <= set(await heard(store))
+    assert isinstance(await store.events.verify(), ChainCheck)
+    await store.close()
