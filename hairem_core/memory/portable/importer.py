@@ -12,6 +12,7 @@ from hairem_core.memory.portable.fragments import ArchiveImport, FragmentImport
 from hairem_core.memory.portable.graph import (
     AgentImport,
     DreamImport,
+    DreamRows,
     EntityImport,
     RelationImport,
     StateImport,
@@ -60,7 +61,7 @@ async def import_(
     lines = reader.lines()
     header = await _header(lines, problems)
     events = EventImport(store, header, problems)
-    dreams = DreamImport(store, problems)
+    dreams, dream_rows = DreamImport(store, problems), DreamRows(store)
     parts: dict[str, Part] = {
         "event": events,
         "fragment": FragmentImport(store, archive, problems),
@@ -75,7 +76,14 @@ async def import_(
     batch: list[tuple[int, Line]] = []
 
     async def take() -> None:
-        await _take(parts, batch, report, problems)
+        if batch:
+            kind = batch[0][1].line
+            tally = report.tallies.setdefault(kind, Tally())
+            await _take(parts[kind], batch, tally, problems)
+
+    async def take_dreams() -> None:
+        if (tally := report.tallies.get("dream")) is not None:
+            await _take(dream_rows, await dreams.collected(tally), tally, problems)
 
     async for number, line in lines:
         if isinstance(line, HeaderLine):
@@ -88,7 +96,7 @@ async def import_(
                 on_progress(number - 1)
         batch.append((number, line))
     await exclusively(take)
-    await dreams.finish(report.tallies.setdefault("dream", Tally()))
+    await exclusively(take_dreams)
     await store.names.load(store.database)
     store.let_go(())
     if events.added:
@@ -103,17 +111,12 @@ async def import_(
 
 
 async def _take(
-    parts: dict[str, Part],
-    batch: Sequence[tuple[int, Line]],
-    report: ImportReport,
-    problems: Problems,
+    part: Part, batch: Sequence[tuple[int, Line]], tally: Tally, problems: Problems
 ) -> None:
     if not batch:
         return
-    kind = batch[0][1].line
-    tally = report.tallies.setdefault(kind, Tally())
     try:
-        await parts[kind].take(batch, tally)
+        await part.take(batch, tally)
     except TransactionFailed as err:
         if len(batch) == 1:
             tally.refused += 1
@@ -125,7 +128,7 @@ async def _take(
             return
         # One of them is to blame: the others are taken in without it.
         for each in batch:
-            await _take(parts, [each], report, problems)
+            await _take(part, [each], tally, problems)
 
 
 async def _header(lines: AsyncIterable[tuple[int, Line]], problems: Problems) -> HeaderLine:
