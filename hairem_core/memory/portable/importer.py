@@ -1,6 +1,6 @@
 """Reading an export into a store: each thing once, however often it is imported."""
 
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import AsyncIterable, Sequence
 from typing import Protocol
 
 from hairem_core.memory.archive.store import ColdArchive
@@ -43,7 +43,6 @@ async def import_(
     *,
     archive: ColdArchive | None = None,
     exclusively: Exclusively | None = None,
-    on_progress: Callable[[int], None] | None = None,
 ) -> ImportReport:
     """Take an export in, and return what came of it.
 
@@ -52,9 +51,8 @@ async def import_(
     forgotten here does not come back. A line that cannot be read is left out and told, with its
     number; nothing is taken in by halves. Broken off at any moment, it can simply be run again.
     `exclusively` carries out a piece of work while nothing is forgotten, nor moved to the archive
-    or back: what was asked of both stays true until it is done. `on_progress` is told how many
-    lines were read. Raises MemoryRefused where it is no export, or one of another version,
-    MemoryUnavailable and ArchiveUnavailable.
+    or back: what was asked of both stays true until it is done. Raises MemoryRefused where it is no
+    export, or one of another version, MemoryUnavailable and ArchiveUnavailable.
     """
     report, problems = ImportReport(), Problems()
     reader = Reader(chunks, problems)
@@ -92,8 +90,6 @@ async def import_(
         if batch and (len(batch) >= _BATCH or batch[0][1].line != line.line):
             await exclusively(take)
             batch = []
-            if on_progress is not None:
-                on_progress(number - 1)
         batch.append((number, line))
     await exclusively(take)
     await exclusively(take_dreams)
@@ -105,8 +101,6 @@ async def import_(
         report.chain_break = checked if isinstance(checked, Break) else None
     report.lines = reader.number
     report.problems, report.problem_count = problems.told, problems.count
-    if on_progress is not None:
-        on_progress(reader.number)
     return report
 
 
