@@ -271,6 +271,7 @@ class MemoryViews:
                     upload,
                     archive=self._service.archive,
                     exclusively=self._service.mover.exclusively,
+                    between_dreams=self._service.dreamer.between_dreams,
                 )
         except MemoryRefused as err:
             await upload.skip()

@@ -256,9 +256,13 @@ class DreamImport:
         here = await self._store.database.query("SELECT VALUE record::id(id) FROM dream")
         given = {line.id for _, line in self._lines if isinstance(line, DreamLine)}
         if set(here) - given:
-            tally.left_out += len(self._lines)
+            self.leave_out(tally)
             return []
         return [(number, self._of_here(line)) for number, line in self._lines]
+
+    def leave_out(self, tally: Tally) -> None:
+        """Take in none."""
+        tally.left_out += len(self._lines)
 
     def _of_here(self, line: Line) -> Line:
         """Return a dream that looked at everything that is here: fragments have new numbers."""

@@ -1,6 +1,7 @@
 """Reading an export into a store: each thing once, however often it is imported."""
 
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from hairem_core.memory.archive.store import ColdArchive
@@ -25,6 +26,9 @@ from hairem_core.memory.store import MemoryStore
 _BATCH = 500
 """Lines that share one commit."""
 
+type BetweenDreams = Callable[[Callable[[], Awaitable[object]]], Awaitable[bool]]
+"""Carries out work while nobody dreams; returns False, with nothing done, where somebody does."""
+
 
 class Part(Protocol):
     """Takes in one kind of line."""
@@ -43,6 +47,7 @@ async def import_(
     *,
     archive: ColdArchive | None = None,
     exclusively: Exclusively | None = None,
+    between_dreams: BetweenDreams | None = None,
 ) -> ImportReport:
     """Take an export in, and return what came of it.
 
@@ -51,15 +56,16 @@ async def import_(
     forgotten here does not come back. A line that cannot be read is left out and told, with its
     number; nothing is taken in by halves. Broken off at any moment, it can simply be run again.
     `exclusively` carries out a piece of work while nothing is forgotten, nor moved to the archive
-    or back: what was asked of both stays true until it is done. Raises MemoryRefused where it is no
-    export, or one of another version, MemoryUnavailable and ArchiveUnavailable.
+    or back: what was asked of both stays true until it is done; `between_dreams` has dreams taken
+    in, or left out. Raises MemoryRefused where it is no export, or one of another version,
+    MemoryUnavailable and ArchiveUnavailable.
     """
     report, problems = ImportReport(), Problems()
     reader = Reader(chunks, problems)
     lines = reader.lines()
     header = await _header(lines, problems)
     events = EventImport(store, header, problems)
-    dreams, dream_rows = DreamImport(store, problems), DreamRows(store)
+    dreams = DreamImport(store, problems)
     parts: dict[str, Part] = {
         "event": events,
         "fragment": FragmentImport(store, archive, problems),
@@ -71,28 +77,14 @@ async def import_(
         "dream": dreams,
     }
     exclusively = exclusively or one_after_another()
-    batch: list[tuple[int, Line]] = []
-
-    async def take() -> None:
-        if batch:
-            kind = batch[0][1].line
-            tally = report.tallies.setdefault(kind, Tally())
-            await _take(parts[kind], batch, tally, problems)
-
-    async def take_dreams() -> None:
-        if (tally := report.tallies.get("dream")) is not None:
-            await _take(dream_rows, await dreams.collected(tally), tally, problems)
-
-    async for number, line in lines:
-        if isinstance(line, HeaderLine):
-            problems.add(number, "is a second first line", "Import one file at a time.")
-            continue
-        if batch and (len(batch) >= _BATCH or batch[0][1].line != line.line):
-            await exclusively(take)
-            batch = []
-        batch.append((number, line))
-    await exclusively(take)
-    await exclusively(take_dreams)
+    async for batch in _batches(lines, problems):
+        kind = batch[0][1].line
+        tally = report.tallies.setdefault(kind, Tally())
+        await exclusively(partial(_take, parts[kind], batch, tally, problems))
+    if (dreamt := report.tallies.get("dream")) is not None:
+        take_last = partial(exclusively, partial(_take_dreams, store, dreams, dreamt, problems))
+        if not await (between_dreams or _at_once)(take_last):
+            dreams.leave_out(dreamt)
     await store.names.load(store.database)
     store.let_go(())
     if events.added:
@@ -104,11 +96,26 @@ async def import_(
     return report
 
 
+async def _batches(
+    lines: AsyncIterable[tuple[int, Line]], problems: Problems
+) -> AsyncGenerator[list[tuple[int, Line]]]:
+    """Yield lines of one kind that are to share a commit."""
+    batch: list[tuple[int, Line]] = []
+    async for number, line in lines:
+        if isinstance(line, HeaderLine):
+            problems.add(number, "is a second first line", "Import one file at a time.")
+            continue
+        if batch and (len(batch) >= _BATCH or batch[0][1].line != line.line):
+            yield batch
+            batch = []
+        batch.append((number, line))
+    if batch:
+        yield batch
+
+
 async def _take(
     part: Part, batch: Sequence[tuple[int, Line]], tally: Tally, problems: Problems
 ) -> None:
-    if not batch:
-        return
     try:
         await part.take(batch, tally)
     except TransactionFailed as err:
@@ -123,6 +130,18 @@ async def _take(
         # One of them is to blame: the others are taken in without it.
         for each in batch:
             await _take(part, [each], tally, problems)
+
+
+async def _take_dreams(
+    store: MemoryStore, dreams: DreamImport, tally: Tally, problems: Problems
+) -> None:
+    if collected := await dreams.collected(tally):
+        await _take(DreamRows(store), collected, tally, problems)
+
+
+async def _at_once(work: Callable[[], Awaitable[object]]) -> bool:
+    await work()
+    return True
 
 
 async def _header(lines: AsyncIterable[tuple[int, Line]], problems: Problems) -> HeaderLine:

@@ -1,5 +1,6 @@
 """Dreams of an export: what is damaged costs nothing else, and each house goes on with its own."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -7,12 +8,18 @@ from typing import Any
 
 import pytest
 
+from hairem_core.api.memory import MemoryViews
+from hairem_core.api.memory_models import ImportAnswer
+from hairem_core.config.system import MemoryConfig
+from hairem_core.memory.dream.journal import Journal
+from hairem_core.memory.dream.parts import DreamProgress, DreamStopped
 from hairem_core.memory.errors import TransactionFailed
+from hairem_core.memory.service import MemoryService
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Builder, Change, Head
 from tests.memory.dream.scene import dreamer
 from tests.memory.messages import said
-from tests.memory.portable.copies import exported, imported
+from tests.memory.portable.copies import chunks, exported, imported
 
 
 @pytest.fixture
@@ -85,3 +92,87 @@ async def test_a_dream_that_the_store_refuses_costs_no_other(
     assert ["no room" in each.what for each in report.problems] == [True]
     assert (report.tallies["dream"].added, report.tallies["dream"].refused) == (2, 1)
     assert report.chain == "kept"
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncGenerator[MemoryService]:
+    opened = await MemoryService.open(tmp_path / "house", MemoryConfig())
+    await opened.start()
+    yield opened
+    await opened.close()
+
+
+async def taken_in(service: MemoryService, data: bytes) -> ImportAnswer:
+    """Take an export in as the API does."""
+    upload: Any = chunks(data)
+    return await MemoryViews(service, "en").import_(upload)
+
+
+async def journal(service: MemoryService) -> Journal:
+    """Return the dreams as they are after a restart."""
+    return await Journal.load(service.store.database, service.store.writer)
+
+
+async def test_its_own_dream_comes_after_those_that_were_imported(
+    service: MemoryService, data: bytes
+) -> None:
+    assert (await taken_in(service, data)).tallies["dream"].added == 3
+    assert service.dreamer.latest() is not None
+
+    own = await service.dreamer.dream()
+
+    assert service.dreamer.latest() == own
+    again = await journal(service)
+    found = again.latest()
+    assert found is not None
+    assert (found.id, found.progress.number) == (own.dream_id, 4)
+    assert again.unfinished() is None
+
+
+async def test_a_dream_of_its_own_that_broke_off_is_gone_on_with(
+    service: MemoryService, data: bytes
+) -> None:
+    def stop(progress: DreamProgress) -> None:
+        if progress.step == "archive" and not stopping:
+            stopping.append(asyncio.create_task(service.dreamer.stop()))
+
+    stopping: list[asyncio.Task[None]] = []
+    service.dreamer.subscribe(stop)
+    with pytest.raises(DreamStopped):
+        await service.dreamer.dream()
+    await asyncio.gather(*stopping)
+    own = (await journal(service)).unfinished()
+    assert own is not None
+
+    assert (await taken_in(service, data)).tallies["dream"].left_out == 3
+
+    unfinished = (await journal(service)).unfinished()
+    assert unfinished is not None
+    assert unfinished.id == own.id
+    await service.dreamer.start()
+    assert (await service.dreamer.dream()).dream_id == own.id
+
+
+async def test_beside_the_dream_under_way_no_others_are_taken_in(
+    service: MemoryService, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def long() -> None:
+        begun.set()
+        await over.wait()
+
+    # Of the dream nothing is stored yet.
+    monkeypatch.setattr(service.interpreter, "settle", long)
+    dreaming = asyncio.create_task(service.dreamer.dream())
+    await begun.wait()
+    monkeypatch.undo()
+
+    report = await taken_in(service, data)
+    over.set()
+    own = await dreaming
+
+    assert report.tallies["dream"].left_out == 3
+    latest = (await journal(service)).latest()
+    assert latest is not None
+    assert latest.id == own.dream_id
