@@ -77,16 +77,19 @@ async def import_(
         "dream": dreams,
     }
     exclusively = exclusively or one_after_another()
-    async for batch in _batches(lines, problems):
-        kind = batch[0][1].line
-        tally = report.tallies.setdefault(kind, Tally())
-        await exclusively(partial(_take, parts[kind], batch, tally, problems))
-    if (dreamt := report.tallies.get("dream")) is not None:
-        take_last = partial(exclusively, partial(_take_dreams, store, dreams, dreamt, problems))
-        if not await (between_dreams or _at_once)(take_last):
-            dreams.leave_out(dreamt)
-    await store.names.load(store.database)
-    store.let_go(())
+    try:
+        async for batch in _batches(lines, problems):
+            kind = batch[0][1].line
+            tally = report.tallies.setdefault(kind, Tally())
+            await exclusively(partial(_take, parts[kind], batch, tally, problems))
+        if (dreamt := report.tallies.get("dream")) is not None:
+            take_last = partial(exclusively, partial(_take_dreams, store, dreams, dreamt, problems))
+            if not await (between_dreams or _at_once)(take_last):
+                dreams.leave_out(dreamt)
+    finally:
+        # Broken off, it leaves what was taken in: that is to be known too.
+        store.let_go(())
+        await store.names.load(store.database)
     if events.added:
         report.chain = "kept" if events.is_kept else "appended"
         checked = await store.events.verify()
