@@ -7,6 +7,8 @@ from hairem_core.memory.database import Database
 
 PAGE = 500
 """Rows read at once. No more: the embedded engine loses the 501st of a range over a unique index.
+
+Of numbers, give the first and the last one: engine 3 finds nothing of `> 7 AND <= 8`.
 """
 
 

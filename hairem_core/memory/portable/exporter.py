@@ -136,8 +136,8 @@ class _Exporter:
         until = self._head.number
         while self.number < until:
             rows = await self._store.database.query(
-                "SELECT * FROM raw_event WHERE number > $after AND number <= $until",
-                {"after": self.number, "until": min(until, self.number + PAGE)},
+                "SELECT * FROM raw_event WHERE number >= $first AND number <= $last",
+                {"first": self.number + 1, "last": min(until, self.number + PAGE)},
             )
             if not rows:
                 return  # the chain is cut: whoever verifies it will say so
@@ -155,8 +155,8 @@ class _Exporter:
     async def _fragments(self) -> AsyncGenerator[list[_Written]]:
         for start in range(0, self._head.seq, PAGE):
             rows = await self._store.database.query(
-                "SELECT * FROM fragment WHERE seq > $after AND seq <= $until",
-                {"after": start, "until": min(self._head.seq, start + PAGE)},
+                "SELECT * FROM fragment WHERE seq >= $first AND seq <= $last",
+                {"first": start + 1, "last": min(self._head.seq, start + PAGE)},
             )
             found = [fragment_of(row) for row in rows if self._is_meant(row["agent"])]
             found.sort(key=lambda each: each.seq)
@@ -214,10 +214,10 @@ class _Exporter:
             return
         for start in range(self._head.seq, self._store.writer.head.seq, PAGE):
             rows = await self._store.database.query(
-                "SELECT * FROM fragment WHERE seq > $after AND seq <= $until "
+                "SELECT * FROM fragment WHERE seq >= $first AND seq <= $last "
                 # What is new was not of use yet: the clock, which may be put back, is not asked.
                 "AND at < $began AND last_used > at",
-                {"after": start, "until": start + PAGE, "began": self._began},
+                {"first": start + 1, "last": start + PAGE, "began": self._began},
             )
             found = [fragment_of(row) for row in rows if self._is_meant(row["agent"])]
             vectors = await self._vectors(each.id for each in found)

@@ -14,6 +14,7 @@ from hairem_core.memory.errors import MemoryRefused
 from hairem_core.memory.forget.forgetter import Forgetter
 from hairem_core.memory.forget.selector import Selector
 from hairem_core.memory.fragment import Entity, Fragment, Relation
+from hairem_core.memory.portable import exporter
 from hairem_core.memory.portable.exporter import export
 from hairem_core.memory.portable.lines import EventLine
 from hairem_core.memory.scope import Scope
@@ -241,3 +242,13 @@ async def test_without_vectors(other: MemoryStore) -> None:
     await fill(other)
     assert b'"vector"' in await exported(other)
     assert b'"vector"' not in await exported(other, with_embeddings=False)
+
+
+async def test_a_last_page_of_one_row_is_not_lost(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(store, 1)
+    expected = (await exported(store)).splitlines()
+    monkeypatch.setattr(exporter, "PAGE", 1)
+    lines = (await exported(store)).splitlines()
+    assert lines[1:-1] == expected[1:-1]
