@@ -171,12 +171,16 @@ class _Exporter:
             return found
         ids = [RecordID("fragment", each.replaced_by) for each in ended if each.replaced_by]
         rows = await self._store.database.query("SELECT * FROM $ids", {"ids": ids})
-        late = {row["id"].id for row in rows if row and row["seq"] > self._head.seq}
+        successors = {row["id"].id: fragment_of(row) for row in rows if row}
 
         def is_late(each: Fragment) -> bool:
-            if each.replaced_by is not None:
-                return each.replaced_by in late
-            return each.valid_to is not None and each.valid_to >= self._began
+            if each.replaced_by is None:
+                return each.valid_to is not None and each.valid_to >= self._began
+            if (new := successors.get(each.replaced_by)) is None:
+                return False
+            # What it was merged into is older, and may be in the export as it was before.
+            is_merged = new.replaces_id != each.id and new.rev >= each.rev
+            return is_merged or new.seq > self._head.seq
 
         held = {each.id for each in ended if is_late(each)}
         return [
