@@ -258,14 +258,13 @@ class Forgetter:
 
     async def _matcher(self, selector: Selector) -> Matcher:
         everybody = Scope(agent=None)
-        known = {name: agent for agent, name in self._store.names.all().items()}
-        agent = None
+        agents = None
         if selector.agent is not None:
-            agent = known.get(selector.agent, agent_uuid(selector.agent))
+            agents = self._store.names.called(selector.agent) or {agent_uuid(selector.agent)}
         entities = await self._store.database.query("SELECT id, name FROM entity")
         return Matcher(
             selector,
-            agent=agent,
+            agents=agents,
             speakers=self._store.index.speakers(everybody),
             entities=[(row["id"].id[1], row["name"]) for row in entities],
         )

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Self
 from uuid import UUID
 
@@ -65,15 +65,15 @@ class Matcher:
         self,
         selector: Selector,
         *,
-        agent: UUID | None,
+        agents: Collection[UUID] | None,
         speakers: Iterable[tuple[str | None, str | None]],
         entities: Iterable[tuple[str, str]],
     ) -> None:
-        """`agent`: the UUID of the selector's agent. `speakers`: addresses and names of those who
+        """`agents`: the UUIDs of the selector's agent. `speakers`: addresses and names of those who
         spoke. `entities`: keys and names of those that are known.
         """
         self.selector = selector
-        self.agent = agent
+        self._agents = agents
         self._keys: set[str] = set()
         self._of_subject: set[str] = set()
         self._of_person: set[str] = set()
@@ -114,7 +114,7 @@ class Matcher:
         selector = self.selector
         if selector.fragment is not None and fragment.id != selector.fragment:
             return False
-        if self.agent is not None and fragment.agent != self.agent:
+        if self._agents is not None and fragment.agent not in self._agents:
             return False
         if not self._is_in_period(fragment.at):
             return False
@@ -134,7 +134,7 @@ class Matcher:
         selector = self.selector
         if selector.fragment is not None or selector.has_period:
             return False
-        if self.agent is not None and agent != self.agent:
+        if self._agents is not None and agent not in self._agents:
             return False
         if selector.person is not None and not self._is_persons(key):
             return False

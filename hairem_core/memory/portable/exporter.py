@@ -57,15 +57,12 @@ async def export(
     little memory however much there is. Raises MemoryRefused for an agent that memory does not
     know, MemoryUnavailable, ArchiveUnavailable.
     """
-    scope = None
-    if agent is not None:
-        known = {name: each for each, name in store.names.all().items()}
-        if agent not in known:
-            raise MemoryRefused(
-                f"memory knows no agent {agent!r}", hint=f"It knows: {', '.join(sorted(known))}."
-            )
-        scope = Scope(id=agent, uuid=known[agent])
-    exporter = _Exporter(store, archive, scope, with_embeddings=with_embeddings)
+    if agent is not None and not store.names.called(agent):
+        known = sorted(set(store.names.all().values()))
+        raise MemoryRefused(
+            f"memory knows no agent {agent!r}", hint=f"It knows: {', '.join(known)}."
+        )
+    exporter = _Exporter(store, archive, agent, with_embeddings=with_embeddings)
     digest, counts = hashlib.sha256(), Counter[str]()
     async for lines in exporter.lines():
         chunk = b"".join(each.to_bytes() for each in lines)
@@ -87,13 +84,14 @@ class _Exporter:
         self,
         store: MemoryStore,
         archive: ColdArchive | None,
-        scope: Scope | None,
+        agent: str | None,
         *,
         with_embeddings: bool,
     ) -> None:
         self._store = store
         self._archive = archive
-        self._scope = scope
+        self._agent = agent
+        self._agents = store.names.called(agent) if agent is not None else None
         self._with_embeddings = with_embeddings
         self._head = store.writer.head
         self._began = store.clock()
@@ -106,12 +104,12 @@ class _Exporter:
             HeaderLine(
                 hairem=version("hairem"),
                 made_at=self._began,
-                agent=self._scope,
+                agent=self._scope(),
                 interpreted=min(self._head.interpreted, self._head.number),
             )
         ]
         for part in (
-            self._agents,
+            self._agent_lines,
             self._events,
             self._fragments,
             self._archived,
@@ -124,7 +122,7 @@ class _Exporter:
             async for lines in part():
                 yield lines
 
-    async def _agents(self) -> AsyncGenerator[list[_Written]]:
+    async def _agent_lines(self) -> AsyncGenerator[list[_Written]]:
         rows = await self._store.database.query("SELECT * FROM agent")
         yield [
             AgentLine(id=row["id"].id, name=row["name"])
@@ -147,7 +145,7 @@ class _Exporter:
                 # What was forgotten since needs the event that says so.
                 if (row.get("erased_by") or 0) > until:
                     until = self._store.writer.head.number
-                if self._scope is None or self._scope.id in row["agents"]:
+                if self._agent is None or self._agent in row["agents"]:
                     lines.append(_event(row, self.hash))
                 self.number, self.hash = row["number"], row["hash"]
             yield lines
@@ -204,8 +202,7 @@ class _Exporter:
     async def _archived(self) -> AsyncGenerator[list[_Written]]:
         if self._archive is None:
             return
-        meant = Selection(agent=self._scope.uuid if self._scope is not None else None)
-        async for items in self._archive.select(meant):
+        async for items in self._archive.select(Selection(agents=self._agents)):
             for some in batched(items, PAGE, strict=False):
                 yield [
                     FragmentLine.of(each, vector if self._with_embeddings else None, "archived")
@@ -257,11 +254,11 @@ class _Exporter:
             yield [
                 StateLine(agent=row["id"].id[0], key=row["id"].id[1], value=row["value"])
                 for row in rows
-                if self._scope is None or row["id"].id[0] == self._scope.id
+                if self._agent is None or row["id"].id[0] == self._agent
             ]
 
     async def _dreams(self) -> AsyncGenerator[list[_Written]]:
-        if self._scope is not None:
+        if self._agent is not None:
             return  # a digest tells of every agent
         ids = await self._store.database.query("SELECT VALUE id FROM dream")
         for each in ids:
@@ -277,8 +274,13 @@ class _Exporter:
                         )
                     ]
 
+    def _scope(self) -> Scope | None:
+        if self._agent is None or self._agents is None:
+            return None
+        return Scope(id=self._agent, uuid=min(self._agents))
+
     def _is_meant(self, agent: UUID) -> bool:
-        return self._scope is None or agent == self._scope.uuid
+        return self._agents is None or agent in self._agents
 
 
 def _event(row: dict[str, Any], previous: bytes | None) -> EventLine:

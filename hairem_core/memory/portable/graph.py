@@ -158,15 +158,10 @@ class AgentImport(_Rows):
 
     def row(self, line: AgentLine) -> _Row:
         """See `_Rows`."""
-        others = [
-            agent
-            for agent, name in self._store.names.all().items()
-            if name == line.name and agent != line.id
-        ]
-        if others:
+        if others := self._store.names.called(line.name) - {line.id}:
             note = (
-                f"{line.name} is {line.id} in the file and {others[0]} here: give it the former as "
-                "`uuid` in its manifest, and it remembers both."
+                f"{line.name} is {line.id} in the file and {min(others)} here. It remembers as the "
+                "one that its manifest gives as `uuid`; search, export and forget take both."
             )
             # Lines that are refused together are given again one by one.
             if note not in self._notes:

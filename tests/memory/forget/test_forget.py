@@ -166,7 +166,7 @@ async def test_nothing_selected_and_nonsense_are_refused() -> None:
 
 @pytest.mark.parametrize("text", ["Zorb.lex", "a+b", "(x", "[z]", "\\d"])
 def test_a_name_is_no_pattern(text: str) -> None:
-    matcher = Matcher(Selector(subject=text), agent=None, speakers=[], entities=[])
+    matcher = Matcher(Selector(subject=text), agents=None, speakers=[], entities=[])
     assert matcher.words(f"it is {text} again")
     assert not matcher.words("it is zorbXlex aab 7 x z")
 
