@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import fields
 from typing import Annotated, Any
@@ -140,7 +141,7 @@ class MemoryViews:
             archive: dict[str, Any] = {"status": "up", **await self._service.archive.statistics()}
         except HairemError as err:
             archive = {"status": "down", "error": str(err)}
-        agents: dict[str, dict[str, int]] = {}
+        agents: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for agent, columns in self._store.index.columns().items():
             live = columns.live[: columns.size]
             kinds: dict[str, int] = {
@@ -150,13 +151,19 @@ class MemoryViews:
             valid = live & (columns.valid_to[: columns.size] == FOREVER)
             shared = live & columns.shared[: columns.size]
             if live.any():
-                agents[self._store.names.name(agent)] = {
-                    "fragments": int(live.sum()),
-                    **kinds,
-                    "valid": int(valid.sum()),
-                    "shared": int(shared.sum()),
-                }
-        return StatsAnswer(memory=memory, agents=dict(sorted(agents.items())), archive=archive)
+                agents[self._store.names.name(agent)].update(
+                    {
+                        "fragments": int(live.sum()),
+                        **kinds,
+                        "valid": int(valid.sum()),
+                        "shared": int(shared.sum()),
+                    }
+                )
+        return StatsAnswer(
+            memory=memory,
+            agents={name: dict(counts) for name, counts in sorted(agents.items())},
+            archive=archive,
+        )
 
     async def search(self, query: SearchQuery) -> SearchAnswer:
         """Return what fits, best first. Raises UnknownAgent, MemoryUnavailable."""
@@ -202,7 +209,7 @@ class MemoryViews:
         scope = self._scope(query.agent)
         keys = self._store.about_keys(query.about, scope) if query.about is not None else None
         found = await read_graph(
-            self._store.database, agent=scope.agent, keys=keys, limit=query.limit
+            self._store.database, agents=scope.owners, keys=keys, limit=query.limit
         )
         name = self._store.names.name
         return GraphAnswer(
@@ -271,6 +278,7 @@ class MemoryViews:
                     upload,
                     archive=self._service.archive,
                     exclusively=self._service.mover.exclusively,
+                    between_dreams=self._service.dreamer.between_dreams,
                 )
         except MemoryRefused as err:
             await upload.skip()
@@ -295,14 +303,12 @@ class MemoryViews:
         """Return what is looked at: one agent's memory, or with None everyone's."""
         if agent_id is None:
             return OWNER
-        agent = next(
-            (who for who, name in self._store.names.all().items() if name == agent_id), None
-        )
-        if agent is None:
+        agents = sorted(self._store.names.called(agent_id))
+        if not agents:
             raise UnknownAgent(
                 f"memory knows no agent {agent_id!r}", hint="`hairem memory stats` names them."
             )
-        return Scope(agent=agent)
+        return Scope(agent=agents[0], namesakes=frozenset(agents[1:]))
 
     def _history(self) -> History:
         return History(self._store.fragments, self._service.archive, OWNER)

@@ -41,6 +41,10 @@ class AgentNames:
         """Return the id that an agent had last, or its UUID if it never had one here."""
         return self._names.get(agent, str(agent))
 
+    def called(self, agent_id: str) -> frozenset[UUID]:
+        """Return all that had an id last; several where another house's memory was taken in."""
+        return frozenset(agent for agent, name in self._names.items() if name == agent_id)
+
     def all(self) -> dict[UUID, str]:
         """Return every agent's id."""
         return dict(self._names)

@@ -20,20 +20,20 @@ class Graph:
 async def read_graph(
     database: Database,
     *,
-    agent: UUID | None = None,
+    agents: Collection[UUID] | None = None,
     keys: Collection[str] | None = None,
     limit: int,
 ) -> Graph:
     """Return at most `limit` entities and as many relations.
 
-    `agent` None: of every agent. `keys`: only these entities, what is related to them, and those
+    `agents` None: of every agent. `keys`: only these entities, what is related to them, and those
     relations; None: all. Raises MemoryUnavailable.
     """
     conditions = ["true"]
     variables: dict[str, Any] = {"limit": limit}
-    if agent is not None:
-        conditions.append("record::id(id)[0] = $agent")
-        variables["agent"] = agent
+    if agents is not None:
+        conditions.append("record::id(id)[0] IN $agents")
+        variables["agents"] = list(agents)
     related = list(conditions)
     if keys is not None:
         related.append("(record::id(id)[1] IN $keys OR record::id(id)[3] IN $keys)")

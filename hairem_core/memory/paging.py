@@ -7,6 +7,8 @@ from hairem_core.memory.database import Database
 
 PAGE = 500
 """Rows read at once. No more: the embedded engine loses the 501st of a range over a unique index.
+
+Of numbers, give the first and the last one: engine 3 finds nothing of `> 7 AND <= 8`.
 """
 
 
@@ -23,4 +25,24 @@ async def pages(database: Database, table: str) -> AsyncGenerator[list[dict[str,
         rows = await database.query(
             f"SELECT * FROM {table}:[{after}]>.. LIMIT {PAGE}",  # noqa: S608
             last,
+        )
+
+
+async def numbered(
+    database: Database,
+    table: str,
+    column: str,
+    numbers: range,
+    *,
+    select: str = "*",
+    at_once: int = PAGE,
+) -> AsyncGenerator[list[Any]]:
+    """Yield the rows whose number in `column` is one of `numbers`, which has no steps.
+
+    `at_once` is how many numbers one page is of. Raises MemoryUnavailable.
+    """
+    for first in range(numbers.start, numbers.stop, at_once):
+        yield await database.query(
+            f"SELECT {select} FROM {table} WHERE {column} >= $first AND {column} <= $last",  # noqa: S608
+            {"first": first, "last": min(first + at_once, numbers.stop) - 1},
         )

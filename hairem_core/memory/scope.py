@@ -25,6 +25,8 @@ class Scope:
 
     agent: UUID | None
     with_shared: bool = False
+    namesakes: frozenset[UUID] = frozenset()
+    """Other UUIDs of the same agent, of whose everything may be seen too."""
 
     def admits(self, fragment: Fragment) -> bool:
         """Return whether a fragment may be seen."""
@@ -38,7 +40,12 @@ class Scope:
 
     def sees_all_of(self, agent: UUID) -> bool:
         """Return whether everything of an agent's may be seen, private or not."""
-        return self.agent in (None, agent)
+        return self.agent in (None, agent) or agent in self.namesakes
+
+    @property
+    def owners(self) -> list[UUID] | None:
+        """Of whom everything may be seen; None: of everybody."""
+        return None if self.agent is None else [self.agent, *self.namesakes]
 
     def admitted(self, agent: UUID, shared: Bools) -> Bools:
         """Return which rows of an agent's may be seen, given which are shared; the same shape."""
@@ -48,12 +55,12 @@ class Scope:
 
     def where(self) -> tuple[str, dict[str, Any]]:
         """Return the same as a condition of SurrealQL, with its variables."""
-        if self.agent is None:
+        if self.owners is None:
             return "true", {}
-        mine = "agent = $scope_agent"
+        mine = "agent IN $scope_owners"
         if self.with_shared:
-            return f"({mine} OR visibility = '{_SHARED}')", {"scope_agent": self.agent}
-        return mine, {"scope_agent": self.agent}
+            return f"({mine} OR visibility = '{_SHARED}')", {"scope_owners": self.owners}
+        return mine, {"scope_owners": self.owners}
 
     def text_query(self, schema: tantivy.Schema) -> Query | None:
         """Return the same as a query of the text index; None where everything may be seen."""
@@ -67,9 +74,9 @@ class Scope:
 
     def readers(self) -> list[str]:
         """Return the terms of the text index of what may be seen; none where everything may be."""
-        if self.agent is None:
+        if self.owners is None:
             return []
-        return [self.agent.hex, _SHARED] if self.with_shared else [self.agent.hex]
+        return [*(each.hex for each in self.owners), *([_SHARED] if self.with_shared else [])]
 
 
 def readers(fragment: Fragment) -> list[str]:

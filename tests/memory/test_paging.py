@@ -7,9 +7,10 @@ from surrealdb import RecordID
 
 from hairem_core.memory.database import Statement
 from hairem_core.memory.fragment import Entity
-from hairem_core.memory.paging import PAGE, pages
+from hairem_core.memory.paging import PAGE, numbered, pages
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
+from tests.memory.messages import said
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -40,3 +41,18 @@ async def test_every_row_comes_once_while_others_go(store: MemoryStore) -> None:
 
 async def test_of_an_empty_table_there_is_no_page(store: MemoryStore) -> None:
     assert [rows async for rows in pages(store.database, "relation")] == []
+
+
+async def test_a_last_page_of_one_number_is_not_lost(store: MemoryStore) -> None:
+    for number in range(8):
+        await store.record(said(f"thing {number}"))
+    for at_once in (1, 3, 7, 8, 9):
+        for first in (1, 2, 8):
+            read = [
+                row["number"]
+                async for rows in numbered(
+                    store.database, "raw_event", "number", range(first, 9), at_once=at_once
+                )
+                for row in rows
+            ]
+            assert sorted(read) == list(range(first, 9))

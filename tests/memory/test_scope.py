@@ -156,6 +156,24 @@ async def test_what_is_shared_is_not_found_by_what_is_private_beside_it(
         assert await asked.recall("electra", private, limit=5) != []
 
 
+@pytest.mark.parametrize("shared", [False, True])
+async def test_of_namesakes_everything_is_found_of_others_what_is_shared(
+    asked: MemoryStore, shared: bool
+) -> None:
+    for agent_id in AGENTS:
+        for is_shared in (False, True):
+            await asked.remember(agent_id, f"violet {agent_id} {is_shared}", shared=is_shared)
+    await asked.embeddings.settle()
+    renarde, electra, alfred = map(asked.names.identify, AGENTS)
+    scope = Scope(agent=renarde, namesakes=frozenset({electra}), with_shared=shared)
+
+    found = await asked.find(scope, await asked.question("violet", scope, limit=9))
+
+    seen = {(each.agent, each.visibility) for _, each in found.hits}
+    of_both = {(agent, each) for agent in (renarde, electra) for each in ("private", "shared")}
+    assert seen == of_both | ({(alfred, "shared")} if shared else set())
+
+
 async def test_recent_is_of_the_agent_alone(store: MemoryStore) -> None:
     await store.record(said("for renarde", to="agent:renarde"))
     await store.record(said("for electra", to="agent:electra"))

@@ -56,8 +56,9 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def beside(folder: Path) -> set[str]:
-    """Return what lies beside a store, but for its lock."""
-    return {each.name for each in folder.parent.iterdir()} - {folder.name, f"{folder.name}.lock"}
+    """Return what lies beside a store, but for its lock and what is noted of its length."""
+    own = {f"{folder.name}{ending}" for ending in ("", ".lock", ".whole")}
+    return {each.name for each in folder.parent.iterdir()} - own
 
 
 async def _opening(url: str, *arguments: str) -> asyncio.subprocess.Process:

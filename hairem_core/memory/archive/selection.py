@@ -21,7 +21,8 @@ type Condition = sa.ColumnElement[bool]
 class Selection:
     """Fragments for which everything holds that is given. Nothing given: all."""
 
-    agent: UUID | None = None
+    agents: Collection[UUID] | None = None
+    """It is of one of these."""
     kinds: Collection[Kind] | None = None
     subject: str | None = None
     """Key of the entity of which it says something."""
@@ -46,8 +47,8 @@ class Selection:
         """Return the same as SQL, or more than that: what SQL cannot tell, `admits` does."""
         columns = FRAGMENT.c
         conditions: list[Condition] = [sa.true()]
-        if self.agent is not None:
-            conditions.append(columns.agent == self.agent)
+        if self.agents is not None:
+            conditions.append(columns.agent.in_(self.agents))
         if self.kinds is not None:
             conditions.append(columns.kind.in_(self.kinds))
         if self.subject is not None:
@@ -94,9 +95,9 @@ class Selection:
 
 def visible(scope: Scope) -> Condition:
     """Return a scope as a condition of SQL; `Scope.admits` is asked of every row as well."""
-    if scope.agent is None:
+    if scope.owners is None:
         return sa.true()
-    mine = FRAGMENT.c.agent == scope.agent
+    mine = FRAGMENT.c.agent.in_(scope.owners)
     return sa.or_(mine, FRAGMENT.c.visibility == "shared") if scope.with_shared else mine
 
 

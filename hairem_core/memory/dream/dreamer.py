@@ -200,6 +200,23 @@ class Dreamer:
         journal = await self._load()
         return journal.forgotten(ids, mentions)
 
+    async def between_dreams(self, work: Callable[[], Awaitable[object]]) -> bool:
+        """Carry out `work`, which may add dreams that were dreamt elsewhere.
+
+        Return False, and do nothing, while one is dreamt here: it would know nothing of them.
+        Raises what `work` raises, and MemoryUnavailable.
+        """
+        if self._dreaming is not None and not self._dreaming.done():
+            return False
+        async with self._lock:
+            try:
+                await work()
+            finally:
+                async with self._loading:
+                    self._journal = None
+            await self._load()
+        return True
+
     async def _load(self) -> Journal:
         async with self._loading:
             if self._journal is None:

@@ -17,7 +17,7 @@ from hairem_core.memory.chain import ERASED
 from hairem_core.memory.database import Database
 from hairem_core.memory.forget.matcher import Matcher, strings_of
 from hairem_core.memory.fragment import Fragment
-from hairem_core.memory.paging import PAGE, pages
+from hairem_core.memory.paging import numbered, pages
 from hairem_core.memory.rows import fragment_of
 from hairem_core.memory.scope import Scope
 
@@ -133,19 +133,9 @@ class Search:
     async def everything(self, *, number: int, seq: int) -> Decision:
         """Return what is meant among events up to `number` and fragments up to `seq`."""
         if self._matcher.selector.fragment is None:
-            for start in range(0, number, PAGE):
-                rows = await self._database.query(
-                    "SELECT * FROM raw_event WHERE number > $after AND number <= $until",
-                    {"after": start, "until": min(number, start + PAGE)},
-                )
-                self._take_events(rows)
-            self._take_answers()
+            await self._look_at_events(range(1, number + 1))
         self._last_seq = seq
-        for start in range(0, seq, PAGE):
-            rows = await self._database.query(
-                "SELECT * FROM fragment WHERE seq > $after AND seq <= $until",
-                {"after": start, "until": min(seq, start + PAGE)},
-            )
+        async for rows in numbered(self._database, "fragment", "seq", range(1, seq + 1)):
             for row in rows:
                 self._take_fragment(fragment_of(row))
         if self._archive is not None:
@@ -164,18 +154,9 @@ class Search:
         agents' values have no numbers: all are looked at, and what is there again goes again.
         """
         before = self.found.copy()
-        for start in range(number, until_number, PAGE):
-            rows = await self._database.query(
-                "SELECT * FROM raw_event WHERE number > $after AND number <= $until",
-                {"after": start, "until": min(until_number, start + PAGE)},
-            )
-            self._take_events(rows)
-        self._take_answers()
-        for start in range(rev, until_rev, _REVS):
-            rows = await self._database.query(
-                "SELECT * FROM fragment WHERE rev > $after AND rev <= $until",
-                {"after": start, "until": min(until_rev, start + _REVS)},
-            )
+        await self._look_at_events(range(number + 1, until_number + 1))
+        revs = range(rev + 1, until_rev + 1)
+        async for rows in numbered(self._database, "fragment", "rev", revs, at_once=_REVS):
             for row in rows:
                 self._take_fragment(fragment_of(row))
         await self._follow()
@@ -184,6 +165,11 @@ class Search:
         fresh.add(rest)
         self.found.add(rest)
         return fresh
+
+    async def _look_at_events(self, numbers: range) -> None:
+        async for rows in numbered(self._database, "raw_event", "number", numbers):
+            self._take_events(rows)
+        self._take_answers()
 
     def _take_events(self, rows: Iterable[dict[str, Any]]) -> None:
         for row in sorted(rows, key=lambda row: row["number"]):

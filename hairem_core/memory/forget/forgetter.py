@@ -271,10 +271,7 @@ class Forgetter:
         """Return what a selector's names stand for, as events up to `number` tell."""
         agents: set[UUID] = set()
         if selector.agent is not None:
-            called = {
-                each for each, name in self._store.names.all().items() if name == selector.agent
-            }
-            agents = called or {agent_uuid(selector.agent)}
+            agents = {*self._store.names.called(selector.agent)} or {agent_uuid(selector.agent)}
         speakers: set[Speaker] = set()
         if selector.person is not None:
             speakers = {*self._store.index.speakers(Scope(agent=None))}

@@ -14,7 +14,7 @@ from hairem_core.memory.database import Database
 from hairem_core.memory.forget.selector import Selector
 from hairem_core.memory.interpret.entities import entity_key
 from hairem_core.memory.interpret.text import folded
-from hairem_core.memory.paging import PAGE
+from hairem_core.memory.paging import numbered
 
 type Speaker = tuple[str | None, str | None]
 """Address and name of somebody who spoke."""
@@ -70,12 +70,9 @@ async def speakers_of(database: Database, number: int) -> set[Speaker]:
     Whose words have all faded spoke as well. Raises MemoryUnavailable.
     """
     speakers: set[Speaker] = set()
-    for start in range(0, number, PAGE):
-        rows = await database.query(
-            "SELECT VALUE [sender, speaker_name] FROM raw_event "
-            "WHERE number > $after AND number <= $until",
-            {"after": start, "until": min(number, start + PAGE)},
-        )
+    who = "VALUE [sender, speaker_name]"
+    numbers = range(1, number + 1)
+    async for rows in numbered(database, "raw_event", "number", numbers, select=who):
         speakers.update((address, name) for address, name in rows if address is not None)
     return speakers
 

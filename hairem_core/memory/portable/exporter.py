@@ -15,7 +15,7 @@ from hairem_core.memory.archive.selection import Selection
 from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.errors import MemoryRefused
 from hairem_core.memory.fragment import Embedding, Fragment
-from hairem_core.memory.paging import PAGE, pages
+from hairem_core.memory.paging import PAGE, numbered, pages
 from hairem_core.memory.portable.lines import (
     AgentLine,
     DreamLine,
@@ -57,15 +57,12 @@ async def export(
     little memory however much there is. Raises MemoryRefused for an agent that memory does not
     know, MemoryUnavailable, ArchiveUnavailable.
     """
-    scope = None
-    if agent is not None:
-        known = {name: each for each, name in store.names.all().items()}
-        if agent not in known:
-            raise MemoryRefused(
-                f"memory knows no agent {agent!r}", hint=f"It knows: {', '.join(sorted(known))}."
-            )
-        scope = Scope(id=agent, uuid=known[agent])
-    exporter = _Exporter(store, archive, scope, with_embeddings=with_embeddings)
+    if agent is not None and not store.names.called(agent):
+        known = sorted(set(store.names.all().values()))
+        raise MemoryRefused(
+            f"memory knows no agent {agent!r}", hint=f"It knows: {', '.join(known)}."
+        )
+    exporter = _Exporter(store, archive, agent, with_embeddings=with_embeddings)
     digest, counts = hashlib.sha256(), Counter[str]()
     async for lines in exporter.lines():
         chunk = b"".join(each.to_bytes() for each in lines)
@@ -87,13 +84,14 @@ class _Exporter:
         self,
         store: MemoryStore,
         archive: ColdArchive | None,
-        scope: Scope | None,
+        agent: str | None,
         *,
         with_embeddings: bool,
     ) -> None:
         self._store = store
         self._archive = archive
-        self._scope = scope
+        self._agent = agent
+        self._agents = store.names.called(agent) if agent is not None else None
         self._with_embeddings = with_embeddings
         self._head = store.writer.head
         self._began = store.clock()
@@ -106,12 +104,12 @@ class _Exporter:
             HeaderLine(
                 hairem=version("hairem"),
                 made_at=self._began,
-                agent=self._scope,
+                agent=self._scope(),
                 interpreted=min(self._head.interpreted, self._head.number),
             )
         ]
         for part in (
-            self._agents,
+            self._agent_lines,
             self._events,
             self._fragments,
             self._archived,
@@ -124,7 +122,7 @@ class _Exporter:
             async for lines in part():
                 yield lines
 
-    async def _agents(self) -> AsyncGenerator[list[_Written]]:
+    async def _agent_lines(self) -> AsyncGenerator[list[_Written]]:
         rows = await self._store.database.query("SELECT * FROM agent")
         yield [
             AgentLine(id=row["id"].id, name=row["name"])
@@ -136,8 +134,8 @@ class _Exporter:
         until = self._head.number
         while self.number < until:
             rows = await self._store.database.query(
-                "SELECT * FROM raw_event WHERE number > $after AND number <= $until",
-                {"after": self.number, "until": min(until, self.number + PAGE)},
+                "SELECT * FROM raw_event WHERE number >= $first AND number <= $last",
+                {"first": self.number + 1, "last": min(until, self.number + PAGE)},
             )
             if not rows:
                 return  # the chain is cut: whoever verifies it will say so
@@ -147,17 +145,14 @@ class _Exporter:
                 # What was forgotten since needs the event that says so.
                 if (row.get("erased_by") or 0) > until:
                     until = self._store.writer.head.number
-                if self._scope is None or self._scope.id in row["agents"]:
+                if self._agent is None or self._agent in row["agents"]:
                     lines.append(_event(row, self.hash))
                 self.number, self.hash = row["number"], row["hash"]
             yield lines
 
     async def _fragments(self) -> AsyncGenerator[list[_Written]]:
-        for start in range(0, self._head.seq, PAGE):
-            rows = await self._store.database.query(
-                "SELECT * FROM fragment WHERE seq > $after AND seq <= $until",
-                {"after": start, "until": min(self._head.seq, start + PAGE)},
-            )
+        numbers = range(1, self._head.seq + 1)
+        async for rows in numbered(self._store.database, "fragment", "seq", numbers):
             found = [fragment_of(row) for row in rows if self._is_meant(row["agent"])]
             found.sort(key=lambda each: each.seq)
             found = await self._as_they_were(found)
@@ -171,12 +166,16 @@ class _Exporter:
             return found
         ids = [RecordID("fragment", each.replaced_by) for each in ended if each.replaced_by]
         rows = await self._store.database.query("SELECT * FROM $ids", {"ids": ids})
-        late = {row["id"].id for row in rows if row and row["seq"] > self._head.seq}
+        successors = {row["id"].id: fragment_of(row) for row in rows if row}
 
         def is_late(each: Fragment) -> bool:
-            if each.replaced_by is not None:
-                return each.replaced_by in late
-            return each.valid_to is not None and each.valid_to >= self._began
+            if each.replaced_by is None:
+                return each.valid_to is not None and each.valid_to >= self._began
+            if (new := successors.get(each.replaced_by)) is None:
+                return False
+            # What it was merged into is older, and may be in the export as it was before.
+            is_merged = new.replaces_id != each.id and new.rev >= each.rev
+            return is_merged or new.seq > self._head.seq
 
         held = {each.id for each in ended if is_late(each)}
         return [
@@ -200,9 +199,11 @@ class _Exporter:
     async def _archived(self) -> AsyncGenerator[list[_Written]]:
         if self._archive is None:
             return
-        meant = Selection(agent=self._scope.uuid if self._scope is not None else None)
-        async for items in self._archive.select(meant):
-            for some in batched(items, PAGE, strict=False):
+        async for items in self._archive.select(Selection(agents=self._agents)):
+            # What was forgotten while the archive was away is there until that is finished.
+            gone = await self._store.fragments.forgotten([each.id for each, _ in items])
+            left = [item for item in items if item[0].id not in gone]
+            for some in batched(left, PAGE, strict=False):
                 yield [
                     FragmentLine.of(each, vector if self._with_embeddings else None, "archived")
                     for each, vector in some
@@ -214,10 +215,10 @@ class _Exporter:
             return
         for start in range(self._head.seq, self._store.writer.head.seq, PAGE):
             rows = await self._store.database.query(
-                "SELECT * FROM fragment WHERE seq > $after AND seq <= $until "
+                "SELECT * FROM fragment WHERE seq >= $first AND seq <= $last "
                 # What is new was not of use yet: the clock, which may be put back, is not asked.
                 "AND at < $began AND last_used > at",
-                {"after": start, "until": start + PAGE, "began": self._began},
+                {"first": start + 1, "last": start + PAGE, "began": self._began},
             )
             found = [fragment_of(row) for row in rows if self._is_meant(row["agent"])]
             vectors = await self._vectors(each.id for each in found)
@@ -253,11 +254,11 @@ class _Exporter:
             yield [
                 StateLine(agent=row["id"].id[0], key=row["id"].id[1], value=row["value"])
                 for row in rows
-                if self._scope is None or row["id"].id[0] == self._scope.id
+                if self._agent is None or row["id"].id[0] == self._agent
             ]
 
     async def _dreams(self) -> AsyncGenerator[list[_Written]]:
-        if self._scope is not None:
+        if self._agent is not None:
             return  # a digest tells of every agent
         ids = await self._store.database.query("SELECT VALUE id FROM dream")
         for each in ids:
@@ -273,8 +274,13 @@ class _Exporter:
                         )
                     ]
 
+    def _scope(self) -> Scope | None:
+        if self._agent is None or self._agents is None:
+            return None
+        return Scope(id=self._agent, uuid=min(self._agents))
+
     def _is_meant(self, agent: UUID) -> bool:
-        return self._scope is None or agent == self._scope.uuid
+        return self._agents is None or agent in self._agents
 
 
 def _event(row: dict[str, Any], previous: bytes | None) -> EventLine:

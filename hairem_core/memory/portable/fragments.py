@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 from surrealdb import RecordID
 
@@ -26,9 +27,7 @@ class FragmentImport:
 
     async def take(self, lines: Sequence[tuple[int, Line]], tally: Tally) -> None:
         """See `Part`."""
-        given = {
-            line.id: (number, line) for number, line in lines if isinstance(line, FragmentLine)
-        }
+        given = _by_id(lines)
         doubled = len(lines) - len(given)
         archived = await self._archive.ids(given) if self._archive is not None else set()
         outcome = (0, 0, 0)
@@ -84,22 +83,21 @@ class ArchiveImport:
 
     async def take(self, lines: Sequence[tuple[int, Line]], tally: Tally) -> None:
         """See `Part`."""
-        given = [(number, line) for number, line in lines if isinstance(line, FragmentLine)]
         if self._archive is None:
-            tally.refused += len(given)
+            tally.refused += len(lines)
             if not self._is_told:
                 self._is_told = True
                 self._problems.add(
-                    given[0][0],
+                    lines[0][0],
                     "it and what follows were archived, and there is no archive here",
                     "Set memory.archive_url, and import the file again.",
                 )
             return
-        ids = [line.id for _, line in given]
-        known = await self._archive.ids(ids) | await self._store.fragments.existing(ids)
-        fresh = [(number, line) for number, line in given if line.id not in known]
+        given = _by_id(lines)
+        known = await self._archive.ids(given) | await self._store.fragments.existing(list(given))
+        fresh = [each for each in given.values() if each[1].id not in known]
         kept = await not_forgotten(self._store, fresh)
-        here = [line for _, line in given if line.id in known]
+        here = [line for _, line in given.values() if line.id in known]
         linked = await link(self._store, self._archive, kept, here)
         made = [(fragment, line.vector()) for line, fragment in linked.fragments]
         await self._archive.put([*made, *linked.closed_archived])
@@ -110,8 +108,13 @@ class ArchiveImport:
         await self._store.writer.commit(build)
         tell_unlinked(self._problems, linked.unlinked)
         tally.added += len(kept)
-        tally.known += len(given) - len(fresh)
+        tally.known += len(lines) - len(fresh)
         tally.left_out += len(fresh) - len(kept)
+
+
+def _by_id(lines: Iterable[tuple[int, Line]]) -> dict[UUID, tuple[int, FragmentLine]]:
+    """Return lines with their numbers, of doubles the last."""
+    return {line.id: (number, line) for number, line in lines if isinstance(line, FragmentLine)}
 
 
 def tell_unlinked(problems: Problems, numbers: Iterable[int]) -> None:

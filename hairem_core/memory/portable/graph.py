@@ -158,15 +158,10 @@ class AgentImport(_Rows):
 
     def row(self, line: AgentLine) -> _Row:
         """See `_Rows`."""
-        others = [
-            agent
-            for agent, name in self._store.names.all().items()
-            if name == line.name and agent != line.id
-        ]
-        if others:
+        if others := self._store.names.called(line.name) - {line.id}:
             note = (
-                f"{line.name} is {line.id} in the file and {others[0]} here: give it the former as "
-                "`uuid` in its manifest, and it remembers both."
+                f"{line.name} is {line.id} in the file and {min(others)} here. It remembers as the "
+                "one that its manifest gives as `uuid`; search, export and forget take both."
             )
             # Lines that are refused together are given again one by one.
             if note not in self._notes:
@@ -196,13 +191,8 @@ class StateImport(_Rows):
                 self._problems.add(number, "its value is not JSON", "It was left out.")
 
 
-class DreamImport(_Rows):
-    """Takes in dreams, all at once, into a store that has dreamt none of its own."""
-
-    def __init__(self, store: MemoryStore, problems: Problems) -> None:
-        super().__init__(store)
-        self._problems = problems
-        self._lines: list[tuple[int, Line]] = []
+class DreamRows(_Rows):
+    """Takes in dreams."""
 
     def row(self, line: DreamLine) -> _Row:
         """See `_Rows`."""
@@ -234,24 +224,40 @@ class DreamImport(_Rows):
             for text, row in rows.items()
         }
 
-    async def take(self, lines: Sequence[tuple[int, Line]], tally: Tally) -> None:
-        """See `Part`."""
-        room = _MOST_DREAMS - len(self._lines)
-        self._lines += lines[: max(0, room)]
-        for number, _ in lines[max(0, room) :]:
-            tally.refused += 1
-            self._problems.add(number, "is one dream too many", "It was left out.")
 
-    async def finish(self, tally: Tally) -> None:
-        """Take in all that were given."""
+class DreamImport:
+    """Keeps dreams until all are known: a store that has dreamt of its own takes in none."""
+
+    def __init__(self, store: MemoryStore, problems: Problems) -> None:
+        self._store = store
+        self._problems = problems
+        self._lines: list[tuple[int, Line]] = []
+
+    async def take(self, lines: Sequence[tuple[int, Line]], tally: Tally) -> None:
+        """See `Part`; nothing is committed."""
+        for number, line in lines:
+            if not _has_json(line):
+                what = "what it did is not JSON"
+            elif len(self._lines) == _MOST_DREAMS:
+                what = "is one dream too many"
+            else:
+                self._lines.append((number, line))
+                continue
+            tally.refused += 1
+            self._problems.add(number, what, "It was left out.")
+
+    async def collected(self, tally: Tally) -> list[tuple[int, Line]]:
+        """Return what `DreamRows` are to take in."""
         here = await self._store.database.query("SELECT VALUE record::id(id) FROM dream")
         given = {line.id for _, line in self._lines if isinstance(line, DreamLine)}
         if set(here) - given:
-            tally.left_out += len(self._lines)
-            return
-        if self._lines:
-            renumbered = [(number, self._of_here(line)) for number, line in self._lines]
-            await super().take(renumbered, tally)
+            self.leave_out(tally)
+            return []
+        return [(number, self._of_here(line)) for number, line in self._lines]
+
+    def leave_out(self, tally: Tally) -> None:
+        """Take in none."""
+        tally.left_out += len(self._lines)
 
     def _of_here(self, line: Line) -> Line:
         """Return a dream that looked at everything that is here: fragments have new numbers."""
@@ -264,9 +270,17 @@ class DreamImport(_Rows):
 
 
 def _has_json(line: Line) -> bool:
+    """Return whether all is JSON that a line says is."""
+    if isinstance(line, DreamLine):
+        return _is_json(line.progress) and (line.digest is None or _is_json(line.digest))
     assert isinstance(line, StateLine)
+    return _is_json(line.value)
+
+
+def _is_json(text: str) -> bool:
+    """Return whether a text is JSON that can be written again: half a character cannot."""
     try:
-        json.loads(line.value)
+        json.dumps(json.loads(text), ensure_ascii=False).encode()
     except ValueError, RecursionError:
         return False
     return True

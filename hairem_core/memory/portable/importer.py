@@ -1,6 +1,7 @@
 """Reading an export into a store: each thing once, however often it is imported."""
 
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from hairem_core.memory.archive.store import ColdArchive
@@ -12,6 +13,7 @@ from hairem_core.memory.portable.fragments import ArchiveImport, FragmentImport
 from hairem_core.memory.portable.graph import (
     AgentImport,
     DreamImport,
+    DreamRows,
     EntityImport,
     RelationImport,
     StateImport,
@@ -23,6 +25,9 @@ from hairem_core.memory.store import MemoryStore
 
 _BATCH = 500
 """Lines that share one commit."""
+
+type BetweenDreams = Callable[[Callable[[], Awaitable[object]]], Awaitable[bool]]
+"""Carries out work while nobody dreams; returns False, with nothing done, where somebody does."""
 
 
 class Part(Protocol):
@@ -42,7 +47,7 @@ async def import_(
     *,
     archive: ColdArchive | None = None,
     exclusively: Exclusively | None = None,
-    on_progress: Callable[[int], None] | None = None,
+    between_dreams: BetweenDreams | None = None,
 ) -> ImportReport:
     """Take an export in, and return what came of it.
 
@@ -51,8 +56,8 @@ async def import_(
     forgotten here does not come back. A line that cannot be read is left out and told, with its
     number; nothing is taken in by halves. Broken off at any moment, it can simply be run again.
     `exclusively` carries out a piece of work while nothing is forgotten, nor moved to the archive
-    or back: what was asked of both stays true until it is done. `on_progress` is told how many
-    lines were read. Raises MemoryRefused where it is no export, or one of another version,
+    or back: what was asked of both stays true until it is done; `between_dreams` has dreams taken
+    in, or left out. Raises MemoryRefused where it is no export, or one of another version,
     MemoryUnavailable and ArchiveUnavailable.
     """
     report, problems = ImportReport(), Problems()
@@ -72,48 +77,50 @@ async def import_(
         "dream": dreams,
     }
     exclusively = exclusively or one_after_another()
-    batch: list[tuple[int, Line]] = []
-
-    async def take() -> None:
-        await _take(parts, batch, report, problems)
-
-    async for number, line in lines:
-        if isinstance(line, HeaderLine):
-            problems.add(number, "is a second first line", "Import one file at a time.")
-            continue
-        if batch and (len(batch) >= _BATCH or batch[0][1].line != line.line):
-            await exclusively(take)
-            batch = []
-            if on_progress is not None:
-                on_progress(number - 1)
-        batch.append((number, line))
-    await exclusively(take)
-    await dreams.finish(report.tallies.setdefault("dream", Tally()))
-    await store.names.load(store.database)
-    store.let_go(())
+    try:
+        async for batch in _batches(lines, problems):
+            kind = batch[0][1].line
+            tally = report.tallies.setdefault(kind, Tally())
+            await exclusively(partial(_take, parts[kind], batch, tally, problems))
+        if (dreamt := report.tallies.get("dream")) is not None:
+            take_last = partial(exclusively, partial(_take_dreams, store, dreams, dreamt, problems))
+            if not await (between_dreams or _at_once)(take_last):
+                dreams.leave_out(dreamt)
+    finally:
+        # Broken off, it leaves what was taken in: that is to be known too.
+        store.let_go(())
+        await store.names.load(store.database)
     if events.added:
         report.chain = "kept" if events.is_kept else "appended"
         checked = await store.events.verify()
         report.chain_break = checked if isinstance(checked, Break) else None
     report.lines = reader.number
     report.problems, report.problem_count = problems.told, problems.count
-    if on_progress is not None:
-        on_progress(reader.number)
     return report
 
 
+async def _batches(
+    lines: AsyncIterable[tuple[int, Line]], problems: Problems
+) -> AsyncGenerator[list[tuple[int, Line]]]:
+    """Yield lines of one kind that are to share a commit."""
+    batch: list[tuple[int, Line]] = []
+    async for number, line in lines:
+        if isinstance(line, HeaderLine):
+            problems.add(number, "is a second first line", "Import one file at a time.")
+            continue
+        if batch and (len(batch) >= _BATCH or batch[0][1].line != line.line):
+            yield batch
+            batch = []
+        batch.append((number, line))
+    if batch:
+        yield batch
+
+
 async def _take(
-    parts: dict[str, Part],
-    batch: Sequence[tuple[int, Line]],
-    report: ImportReport,
-    problems: Problems,
+    part: Part, batch: Sequence[tuple[int, Line]], tally: Tally, problems: Problems
 ) -> None:
-    if not batch:
-        return
-    kind = batch[0][1].line
-    tally = report.tallies.setdefault(kind, Tally())
     try:
-        await parts[kind].take(batch, tally)
+        await part.take(batch, tally)
     except TransactionFailed as err:
         if len(batch) == 1:
             tally.refused += 1
@@ -125,7 +132,19 @@ async def _take(
             return
         # One of them is to blame: the others are taken in without it.
         for each in batch:
-            await _take(parts, [each], report, problems)
+            await _take(part, [each], tally, problems)
+
+
+async def _take_dreams(
+    store: MemoryStore, dreams: DreamImport, tally: Tally, problems: Problems
+) -> None:
+    if collected := await dreams.collected(tally):
+        await _take(DreamRows(store), collected, tally, problems)
+
+
+async def _at_once(work: Callable[[], Awaitable[object]]) -> bool:
+    await work()
+    return True
 
 
 async def _header(lines: AsyncIterable[tuple[int, Line]], problems: Problems) -> HeaderLine:

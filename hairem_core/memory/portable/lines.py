@@ -84,6 +84,7 @@ class Scope(_Line):
 
     id: Text
     uuid: UUID
+    """One of its UUIDs: lines of `agent` tell them all."""
 
 
 class HeaderLine(_Line):

@@ -138,7 +138,7 @@ async def test_pages_go_on_while_they_are_removed(archive: ColdArchive) -> None:
     ("selection", "meant"),
     [
         (Selection(), {1, 2, 3, 4}),
-        (Selection(agent=MARCEL), {4}),
+        (Selection(agents=[MARCEL]), {4}),
         (Selection(kinds=["fact", "note"]), {2}),
         (Selection(kinds=[]), set()),
         (Selection(subject="ada"), {2}),
@@ -151,7 +151,7 @@ async def test_pages_go_on_while_they_are_removed(archive: ColdArchive) -> None:
         (Selection(until=BEGIN + timedelta(minutes=2)), {1, 2}),
         (Selection(text="CAFE\N{COMBINING ACUTE ACCENT} DE ZOÉ"), {4}),
         (Selection(text="straße"), {3}),
-        (Selection(text="STRASSE", agent=MARCEL), set()),
+        (Selection(text="STRASSE", agents=[MARCEL]), set()),
         (Selection(origins=[some_id("event 1"), some_id("event 3")]), {1, 3}),
         (Selection(origins=[some_id("part")]), {2}),
         (Selection(with_replaced=False), {1, 2, 4}),

@@ -25,6 +25,7 @@ from hairem_core.memory.writer import Change, Head
 from hairem_core.sdk.message import Message
 from tests.memory.forget.test_forget import AT, add, fact_of
 from tests.memory.messages import said
+from tests.memory.portable.copies import exported
 
 _EVERYTHING = Scope(agent=None)
 
@@ -98,6 +99,7 @@ async def test_what_the_archive_still_holds_is_seen_by_nobody(
     assert await store.recall("renarde", "spare key fern", limit=5, include_archived=True) == []
     with pytest.raises(UnknownFragment):
         await store.history("renarde", note.fragment_id)
+    assert b"Zorblex" not in await exported(store, archive=service.archive)
     await service.mover.restore([note.fragment_id])
 
     assert await contents(store) == []

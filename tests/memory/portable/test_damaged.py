@@ -308,7 +308,8 @@ async def main():
         with Path(sys.argv[2]).open("rb") as file:
             while chunk := file.read(20_000):
                 yield chunk
-    await import_(store, chunks(), on_progress=lambda lines: print(lines, flush=True))
+                print("taken in", flush=True)
+    await import_(store, chunks())
 
 asyncio.run(main())
 """
@@ -322,7 +323,7 @@ async def test_kill_9_in_the_middle_and_again(tmp_path: Path) -> None:
     await source.close()
     (tmp_path / "file").write_bytes(data)
     url = f"surrealkv://{tmp_path / 'memory'}"
-    for batches in (1, 2, 4):
+    for pieces in (15, 30, 60):
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
@@ -333,8 +334,8 @@ async def test_kill_9_in_the_middle_and_again(tmp_path: Path) -> None:
             stdout=asyncio.subprocess.PIPE,
         )
         assert process.stdout is not None
-        for _ in range(batches):
-            await process.stdout.readline()
+        for _ in range(pieces):
+            assert await process.stdout.readline(), "it came to its end"
         os.kill(process.pid, signal.SIGKILL)
         await process.wait()
 

@@ -324,3 +324,23 @@ async def test_a_chain_is_closed_whatever_the_order_of_lines(
     assert [each.content for each in found] == ["the key is in drawer 4"]
     assert last is not None
     assert len(await store.history("renarde", last)) == 5
+
+
+async def test_what_comes_archived_twice_is_one_thing(
+    store: MemoryStore, other: MemoryStore, archive: ColdArchive, tmp_path: Path
+) -> None:
+    old = await note(other, "the key is in the drawer")
+    new = await note(other, "the key is under the pot", old)
+    theirs = await ColdArchive.open(f"sqlite+aiosqlite:///{tmp_path / 'theirs.db'}")
+    mover = ArchiveMover(other.database, other.writer, other.fragments, theirs)
+    assert await mover.archive([await of(other, new)]) == 1
+    data = await exported(other, archive=theirs)
+    await theirs.close()
+    line = next(each for each in data.splitlines(keepends=True) if b'"archived"' in each)
+
+    report = await imported(store, data.replace(line, line + line), archive=archive)
+
+    assert (report.tallies["archived"].added, report.tallies["archived"].known) == (1, 1)
+    assert all(each.line == 0 for each in report.problems), report.problems
+    (kept, _) = (await archive.fetch([new], EVERYTHING))[new]
+    assert kept.replaces_id == old

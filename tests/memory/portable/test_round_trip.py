@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -14,6 +15,7 @@ from hairem_core.memory.errors import MemoryRefused
 from hairem_core.memory.forget.forgetter import Forgetter
 from hairem_core.memory.forget.selector import Selector
 from hairem_core.memory.fragment import Entity, Fragment, Relation
+from hairem_core.memory.portable import exporter
 from hairem_core.memory.portable.exporter import export
 from hairem_core.memory.portable.lines import EventLine
 from hairem_core.memory.scope import Scope
@@ -228,16 +230,87 @@ async def test_what_ceases_to_hold_meanwhile_holds_in_it(store: MemoryStore) -> 
 
 
 async def _close(store: MemoryStore, fragment_id: UUID | None, at: datetime) -> None:
-    assert fragment_id is not None
-    fragment = await store.fragments.get(fragment_id, Scope(agent=None))
+    await _changed(store, (await _fragment(store, fragment_id)).closed(at, None))
 
+
+@pytest.mark.parametrize("is_of_use", [False, True])
+async def test_what_is_merged_meanwhile_is_in_it(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, is_of_use: bool
+) -> None:
+    monkeypatch.setattr(exporter, "PAGE", 1)
+    kept = await store.remember("renarde", "the key is in the shed")
+    doubled = await store.remember("renarde", "The key is in the shed.", pinned=True)
+    keeper, other = [await _fragment(store, each.fragment_id) for each in (kept, doubled)]
+
+    data = b""
+    async for chunk in export(store):
+        data += chunk
+        if b'"line":"fragment"' in chunk and (await _fragment(store, other.id)).is_valid:
+            merged = replace(keeper, pinned=True)
+            await _changed(store, merged, other.closed(store.clock(), keeper.id))
+            if is_of_use:
+                await _changed(store, replace(merged, uses=1))
+
+    lines = [json.loads(each) for each in data.splitlines()]
+    held = [each for each in lines if each["line"] == "fragment" and "valid_to" not in each]
+    assert any(each["pinned"] for each in held), held
+
+
+async def test_what_was_merged_before_is_not_brought_back(store: MemoryStore) -> None:
+    kept = await store.remember("renarde", "the key is in the shed")
+    doubled = await store.remember("renarde", "The key is in the shed.")
+    keeper, other = [await _fragment(store, each.fragment_id) for each in (kept, doubled)]
+    closed = other.closed(store.clock(), keeper.id)
+    await _changed(store, keeper, closed)
+    lines = export(store)
+    data = await anext(lines)
+    await _changed(store, replace(keeper, uses=1))
+    await _changed(store, replace(closed, uses=1))
+    data += b"".join([chunk async for chunk in lines])
+
+    found = {line.get("id"): line for line in map(json.loads, data.splitlines())}
+    assert found[str(other.id)]["replaced_by"] == str(keeper.id)
+
+
+async def test_of_what_contradicts_itself_meanwhile_one_holds(
+    store: MemoryStore, other: MemoryStore
+) -> None:
+    before, after = [await store.remember("renarde", f"the key is {each}") for each in "ab"]
+    old, new = [await _fragment(store, each.fragment_id) for each in (before, after)]
+    lines = export(store)
+    data = await anext(lines)
+    await _changed(store, old.closed(store.clock(), new.id), replace(new, replaces_id=old.id))
+    data += b"".join([chunk async for chunk in lines])
+
+    assert (await imported(other, data)).is_whole
+
+    found = await other.recall("renarde", "which key is it?", limit=5)
+    assert [each.content for each in found] == ["the key is b"]
+
+
+async def _changed(store: MemoryStore, *fragments: Fragment) -> None:
     async def build(head: Head) -> Change:
-        return Change(changed=[fragment.closed(at, None)])
+        return Change(changed=list(fragments))
 
     await store.writer.commit(build)
+
+
+async def _fragment(store: MemoryStore, fragment_id: UUID | None) -> Fragment:
+    assert fragment_id is not None
+    return await store.fragments.get(fragment_id, Scope(agent=None))
 
 
 async def test_without_vectors(other: MemoryStore) -> None:
     await fill(other)
     assert b'"vector"' in await exported(other)
     assert b'"vector"' not in await exported(other, with_embeddings=False)
+
+
+async def test_a_last_page_of_one_row_is_not_lost(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(store, 1)
+    expected = (await exported(store)).splitlines()
+    monkeypatch.setattr(exporter, "PAGE", 1)
+    lines = (await exported(store)).splitlines()
+    assert lines[1:-1] == expected[1:-1]
