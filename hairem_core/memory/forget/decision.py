@@ -15,6 +15,7 @@ from hairem_core.memory.archive.selection import Selection
 from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.chain import ERASED
 from hairem_core.memory.database import Database
+from hairem_core.memory.forget.echoes import echoes
 from hairem_core.memory.forget.matcher import Matcher, strings_of
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.paging import numbered, pages
@@ -143,6 +144,7 @@ class Search:
                 for fragment, _ in items:
                     self._take_fragment(fragment, is_archived=True)
         await self._follow()
+        await self._take_echoes(number)
         nameless = {key for key, gone in self._named_by_gone.items() if gone >= self._named[key]}
         self.found.add(await self._rest(nameless))
         return self.found
@@ -244,6 +246,15 @@ class Search:
         pointing = {each for each, links in self._links.items() if not gone.isdisjoint(links)}
         self.found.archived_unlinked |= (pointing & self._archived) - gone
         self.found.unlinked |= (pointing & self._warm) - gone
+
+    async def _take_echoes(self, number: int) -> None:
+        """Take in what agents said of it, at whatever time, and what was made of that."""
+        if not self.found.events:
+            return
+        fresh = await echoes(self._database, self._matcher, number=number, going=self.found.events)
+        self.found.events |= fresh
+        await self._take_made_of(fresh)
+        await self._follow()
 
     async def _events_of(self, origins: dict[UUID, UUID]) -> set[UUID]:
         """Return which events go with what was made of them."""

@@ -111,7 +111,11 @@ class Forgetter:
         if self._traces is not None:
             matches = _matching(matcher, decision)
             counts["messages"] = await self._traces.count(matches, matcher.words)
-        return Plan(counts=counts, samples=search.samples, kept_events=len(decision.kept_events))
+        return Plan(
+            counts=counts,
+            samples=search.samples,
+            kept_events=len(decision.kept_events - decision.events),
+        )
 
     async def forget(
         self,
@@ -299,12 +303,13 @@ class Forgetter:
         entry.events = [(first, last) for first, last in ranges]
         entry.erased_by = sorted(said_by)
         entry.fragments = sorted(decision.gone)
+        entry.kept_events = len(decision.kept_events - decision.events)
         entry.counts = decision.counts()
         entry.counts |= {"digests": entry.digests, "messages": entry.messages}
         await self._ledger.update(entry)
 
     def _receipt(self, entry: Entry, unfinished: list[str]) -> Receipt:
-        unreached: list[Place] = ["backups", "agents_files", "logs", "providers"]
+        unreached: list[Place] = ["agents_words", "backups", "agents_files", "logs", "providers"]
         if "person" in entry.kinds and "subject" not in entry.kinds:
             unreached.insert(0, "others_words")
         if self._store.database.folder is None:
@@ -323,6 +328,7 @@ class Forgetter:
             events=entry.events,
             erased_by=entry.erased_by,
             fragments=entry.fragments,
+            kept_events=entry.kept_events,
             vacuumed=entry.vacuum and not unfinished and self._store.database.folder is not None,
             unfinished=unfinished,
             not_reached=unreached,

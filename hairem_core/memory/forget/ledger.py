@@ -47,7 +47,8 @@ class Entry(BaseModel):
     events: list[tuple[int, int]] = Field(default_factory=list)
     erased_by: list[int] = Field(default_factory=list)
     fragments: list[UUID] = Field(default_factory=list)
-    """These four, of the receipt, once everything is erased."""
+    kept_events: int = 0
+    """These five, of the receipt, once everything is erased."""
 
 
 class Ledger:

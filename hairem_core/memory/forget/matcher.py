@@ -35,14 +35,14 @@ class Matcher:
 
     def admits_event(self, row: Mapping[str, Any]) -> bool:
         """Return whether an event may go where it is connected with what is meant."""
-        if self.selector.agent is not None and list(row["agents"]) != [self.selector.agent]:
-            return False
-        return self._is_in_period(row["at"])
+        return self.admits_agents(row) and self._is_in_period(row["at"])
 
     def admits_answer(self, row: Mapping[str, Any]) -> bool:
         """Return whether the answer to what is meant goes too; at whatever time it came."""
-        if self.selector.fragment is not None:
-            return False
+        return self.selector.fragment is None and self.admits_agents(row)
+
+    def admits_agents(self, row: Mapping[str, Any]) -> bool:
+        """Return whether an event concerns nobody but the agent that is meant, if one is."""
         return self.selector.agent is None or list(row["agents"]) == [self.selector.agent]
 
     def fragment(self, fragment: Fragment) -> bool:
@@ -103,6 +103,10 @@ class Matcher:
             if wanted is not None
         ]
         return bool(asked) and all(asked)
+
+    def names_person(self, text: str) -> bool:
+        """Return whether a text names the person that is meant, if one is."""
+        return self._names_person([text])
 
     def _is_theirs(self, row: Mapping[str, Any]) -> bool:
         told = row.get("recipient")

@@ -32,6 +32,7 @@ _PLACES = {
 }
 type Place = Literal[
     "others_words",
+    "agents_words",
     "backups",
     "agents_files",
     "logs",
@@ -43,6 +44,7 @@ type Place = Literal[
 _UNREACHED: dict[str, dict[Place, str]] = {
     "en": {
         "others_words": "what others said that names them, which --subject erases",
+        "agents_words": "what agents said of it later in words of their own",
         "backups": "backups and exports made before",
         "agents_files": "files of the agents' own, and what their services keep",
         "logs": "log files, and Home Assistant's own history",
@@ -53,6 +55,7 @@ _UNREACHED: dict[str, dict[Place, str]] = {
     },
     "fr": {
         "others_words": "ce que d'autres ont dit en les nommant, que --subject efface",
+        "agents_words": "ce que des agents en ont dit ensuite avec leurs propres mots",
         "backups": "les sauvegardes et exports faits avant",
         "agents_files": "les fichiers propres aux agents, et ce que gardent leurs services",
         "logs": "les journaux, et l'historique propre à Home Assistant",
@@ -87,16 +90,9 @@ class Plan(_Report):
         told = _counted(self.counts, language)
         if language == "fr":
             lines = [f"Seraient effacés : {told}." if told else "Il n'y a rien à effacer."]
-            if self.kept_events == 1:
-                lines.append("1 événement reste : autre chose repose sur lui.")
-            elif self.kept_events:
-                lines.append(f"{self.kept_events} événements restent : autre chose repose sur eux.")
         else:
             lines = [f"To be erased: {told}." if told else "There is nothing to erase."]
-            if self.kept_events == 1:
-                lines.append("1 event stays: something else rests on it.")
-            elif self.kept_events:
-                lines.append(f"{self.kept_events} events stay: something else rests on them.")
+        lines += _kept(self.kept_events, language)
         return "\n".join([*lines, *(f"  « {each} »" for each in self.samples)])
 
 
@@ -118,6 +114,8 @@ class Receipt(_Report):
     """Numbers of the events that say so in the chain."""
     fragments: list[UUID] = Field(default_factory=list)
     """Ids of the fragments that went."""
+    kept_events: int = 0
+    """Events that stay, though some of what went came from them: something else rests on them."""
     vacuumed: bool
     """Whether the store's files were written anew, so that they hold nothing of it."""
     unfinished: list[str] = Field(default_factory=list)
@@ -137,13 +135,25 @@ class Receipt(_Report):
         unreached = [_UNREACHED[language][each] for each in self.not_reached]
         if language == "fr":
             lines = [f"Effacés : {told}." if told else "Il n'y avait rien à effacer."]
+            lines += _kept(self.kept_events, language)
             lines += [f"Reste à faire : {each}" for each in self.unfinished]
             lines.append(f"Hors d'atteinte : {' ; '.join(unreached)}.")
         else:
             lines = [f"Erased: {told}." if told else "There was nothing to erase."]
+            lines += _kept(self.kept_events, language)
             lines += [f"Still to do: {each}" for each in self.unfinished]
             lines.append(f"Out of reach: {'; '.join(unreached)}.")
         return "\n".join(lines)
+
+
+def _kept(events: int, language: Language) -> list[str]:
+    if not events:
+        return []
+    if language == "fr":
+        one, more = "1 événement reste : autre chose repose sur lui.", "événements restent"
+        return [one if events == 1 else f"{events:,} {more} : autre chose repose sur eux."]
+    one = "1 event stays: something else rests on it."
+    return [one if events == 1 else f"{events:,} events stay: something else rests on them."]
 
 
 def _counted(counts: dict[str, int], language: Language) -> str:

@@ -130,7 +130,32 @@ async def _live(
         if turn.has_fact:
             fact = await _fact(store, turn, number, question.header.msg_id, at)
             (gone if asked else kept).add(fact.content)
+    for content in _echoes(turns, values):
+        kept.discard(content)
+        gone.add(content)
     return gone, kept
+
+
+def _echoes(turns: list[Turn], values: dict[str, Any]) -> set[str]:
+    """Return the answers with a name that nobody has said whose words stay."""
+    asked = [is_meant(turn, values, in_question=True) for turn in turns]
+    going = {
+        turn.name
+        for turn, goes in zip(turns, asked, strict=True)
+        if goes and not turn.is_told_in_answer
+    }
+    staying = {
+        turn.name
+        for turn, goes in zip(turns, asked, strict=True)
+        if not goes and not turn.is_told_in_answer
+    }
+    return {
+        f"answer sentence {number} about {turn.name}"
+        for number, turn in enumerate(turns)
+        if turn.is_told_in_answer
+        and turn.name in going - staying
+        and values.get("agent", turn.to) == turn.to
+    }
 
 
 async def _fact(store: MemoryStore, turn: Turn, number: int, event: UUID, at: datetime) -> Fragment:

@@ -1,8 +1,11 @@
 """What forgetting says: one of a thing is one."""
 
+from datetime import UTC, datetime
+from uuid import uuid7
+
 import pytest
 
-from hairem_core.memory.forget.report import Language, Plan
+from hairem_core.memory.forget.report import Language, Plan, Receipt
 
 _PLACES = (
     *("events", "fragments", "archived", "entities"),
@@ -48,3 +51,21 @@ _PLACES = (
 def test_how_much_would_go(language: Language, count: int, told: str) -> None:
     plan = Plan(counts=dict.fromkeys(_PLACES, count), samples=[], kept_events=count)
     assert plan.words(language) == told
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_what_stays_is_told_afterwards_too(language: Language) -> None:
+    at = datetime(2026, 5, 1, tzinfo=UTC)
+    receipt = Receipt(
+        id=uuid7(),
+        by="user:anna",
+        selected_by=["fragment"],
+        started_at=at,
+        finished_at=at,
+        counts={"fragments": 1},
+        kept_events=1,
+        vacuumed=True,
+        not_reached=["backups"],
+    )
+    told = {"en": "1 event stays", "fr": "1 événement reste"}[language]
+    assert told in receipt.words(language)
