@@ -22,6 +22,7 @@ import surrealdb
 from websockets.exceptions import WebSocketException
 
 from hairem_core import __version__
+from hairem_core.memory.address import EMBEDDED, without_credentials
 from hairem_core.memory.errors import ConnectionLost, MemoryUnavailable, TransactionFailed
 from hairem_core.memory.folder import (
     FRESH,
@@ -39,7 +40,6 @@ _LOGGER = logging.getLogger(__name__)
 
 NAMESPACE = "hairem"
 DATABASE = "memory"
-EMBEDDED = "surrealkv://"
 RECONNECT_SECONDS = 10.0
 """How long a question waits for a server that went away."""
 _PATIENCE = 30.0
@@ -103,11 +103,11 @@ class Database:
         scheme = url.partition("://")[0]
         if scheme not in ("surrealkv", "ws", "wss"):
             raise MemoryUnavailable(
-                f"{url!r} is not an address of a memory",
+                f"{without_credentials(url)!r} is not an address of a memory",
                 where="memory.url",
                 hint="Use surrealkv://<folder>, ws://<host>:<port> or wss://<host>:<port>.",
             )
-        where = _shown(url)
+        where = without_credentials(url)
         lock = lock_folder(Path(url.removeprefix(EMBEDDED))) if scheme == "surrealkv" else None
         try:
             self = cls(url, await _connect(url, where), where=where, lock=lock)
@@ -387,11 +387,3 @@ def _says(err: object) -> str:
 def _is_lost(err: Exception) -> bool:
     """Return whether an error means that the connection is of no more use."""
     return isinstance(err, _LOST)
-
-
-def _shown(url: str) -> str:
-    """Return the address as errors show it: without name and password."""
-    if url.startswith(EMBEDDED):
-        return url.removeprefix(EMBEDDED)
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -74,6 +74,17 @@ async def test_doctor_finds_a_healthy_house(core: RunningCore) -> None:
     assert findings["language model"] == "note"
 
 
+async def test_doctor_tells_where_memory_is_without_the_password(tmp_path: Path) -> None:
+    path = tmp_path / "system.yaml"
+    path.write_text("memory:\n  url: ws://root:hunter2@127.0.0.1:1\n")
+    where = ("--config", path, "--data", tmp_path / "data")
+    done = await hairem("doctor", "--json", *where)
+    rows = {each["what"]: each["how"] for each in json.loads(done.out)}
+    assert rows["memory"] == "ws://127.0.0.1:1"
+    assert "hunter2" not in done.out + done.err
+    assert "hunter2" not in (await hairem("doctor", *where)).out
+
+
 async def test_a_token_can_be_made_and_revoked(core: RunningCore) -> None:
     token = (await hairem("token", "new", "kitchen", "--data", core.data)).out.strip()
     assert token.startswith("hairem_")
@@ -143,6 +154,7 @@ async def test_a_full_disk_takes_no_output(core: RunningCore, command: tuple[str
         ("just words\n", ":1: holds a single value"),
         ("house:\n  language: de\n", ":2: house.language: input should be 'en' or 'fr' (got 'de')"),
         ("redis:\n  url: http://x\n", ":2: redis.url: a Redis address starts with redis://"),
+        ("memory:\n  url: ws://\n", ":2: memory.url: a SurrealDB server's address is ws://"),
         ("agents:\n  folders: []\n", ":2: agents.folders: list should have at least 1 item"),
         ("llm:\n  chat:\n    api_base: x\n", ":2: llm.chat.model: is missing"),
         ("llm:\n  agents:\n    Bad Id: {}\n", "llm.agents.Bad Id"),
