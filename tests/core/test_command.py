@@ -1,6 +1,7 @@
 """The `hairem` command: wrong input ends with exit code 2 and one clear error."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -12,8 +13,14 @@ import pytest
 import pytest_asyncio
 
 from hairem_core.cli.client import BridgeClient, BridgeError
-from hairem_core.cli.places import Places
-from tests.support.command import RunningCore, hairem, hairem_on_a_full_disk
+from hairem_core.cli.places import NotRunning, Places
+from tests.support.command import (
+    RunningCore,
+    hairem,
+    hairem_on_a_full_disk,
+    hairem_without_a_reader,
+    hairem_without_room,
+)
 from tests.support.core import write_agent
 from tests.support.old_redis import OldRedis
 
@@ -140,6 +147,46 @@ async def test_a_full_disk_takes_no_output(core: RunningCore, command: tuple[str
     done = await hairem_on_a_full_disk(*command, HAIREM_DATA=str(core.data))
     what = "hairem: the output cannot be written: No space left on device\n"
     assert (done.code, done.err) == (1, what)
+
+
+@pytest.mark.parametrize(
+    "command", [("agents",), ("ask", "electra", "Hello"), ("doctor",), ("memory", "export", "-")]
+)
+async def test_who_reads_no_more_is_told_nothing(
+    core: RunningCore, command: tuple[str, ...]
+) -> None:
+    done = await hairem_without_a_reader(*command, HAIREM_DATA=str(core.data))
+    assert (done.code, done.err) == (1, "")
+
+
+async def test_a_connection_that_breaks_is_not_the_output(core: RunningCore) -> None:
+    places = Places(data=core.data, config_file=None)
+    with pytest.raises(NotRunning, match=r"H-Core does not answer: .*Broken pipe"):
+        async with BridgeClient.connect(places):
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")  # as its socket does
+
+
+async def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    done = await hairem_without_room("token", "new", "phone", "--data", data)
+    assert (done.code, done.out) == (2, "")
+    told = f"hairem: {data / 'tokens.json'}: cannot be written: File too large. "
+    assert done.err.startswith(told)
+    assert list(data.iterdir()) == []
+    for command in (("up", "--port", "0"), ("memory", "import", "-")):
+        done = await hairem_without_room(*command, "--data", data)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith(f"hairem: {data}: cannot be used: File too large. ")
+        assert done.err.count("\n") == 1
+    agents = tmp_path / "agents"
+    agents.mkdir()
+    done = await hairem_without_room("agent", "new", "clock", "--yes", "--into", agents)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"hairem: {agents / 'clock'}: cannot be written: ")
+    assert "File too large" in done.err
+    assert done.err.count("\n") == 1
+    assert list(agents.iterdir()) == []
 
 
 @pytest.mark.parametrize(
