@@ -200,8 +200,8 @@ class MemoryService:
         described: dict[str, Any] = {"status": "up", **await self.store.statistics()}
         described["interpreter"] = self.interpreter.statistics()
         described["dream"] = self.dreamer.status()
-        if (problem := self.cold.problem or self.mover.problem) is not None:
-            described["archive_error"] = problem
+        if self.archive.problem is not None:
+            described["archive_error"] = self.archive.problem
         latest = self.dreamer.latest()
         if latest is not None and latest.chain is not None and not latest.chain.is_whole:
             described["chain_error"] = f"event {latest.chain.broken_at} {latest.chain.what}"
