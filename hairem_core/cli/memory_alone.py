@@ -20,6 +20,7 @@ from hairem_core.config.system import SystemConfig
 from hairem_core.data import DataFolder
 from hairem_core.errors import HairemError
 from hairem_core.llm.gateway import ModelGateway
+from hairem_core.memory.archive import reach
 from hairem_core.memory.service import MemoryService
 
 _LONGEST_FOLDER = 80
@@ -87,7 +88,7 @@ async def _opened(config: SystemConfig, data: DataFolder) -> AsyncGenerator[Memo
 
 @asynccontextmanager
 async def _serving(app: FastAPI) -> AsyncGenerator[Path]:
-    with _listening() as (listener, path):
+    with _listening() as (listener, path), _told_by_answers():
         server = _Server(
             uvicorn.Config(
                 app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
@@ -95,10 +96,6 @@ async def _serving(app: FastAPI) -> AsyncGenerator[Path]:
         )
         logging.getLogger("uvicorn.error").addFilter(memory_files.is_no_break_off)
         task = asyncio.create_task(server.serve([listener]), name="memory")
-        # What it has to say of an export it says to this command, which tells it.
-        exports = logging.getLogger(memory_files.__name__)
-        level = exports.level
-        exports.setLevel(logging.ERROR)
         try:
             while not server.started:
                 if task.done():
@@ -106,7 +103,6 @@ async def _serving(app: FastAPI) -> AsyncGenerator[Path]:
                 await asyncio.sleep(0.005)
             yield path
         finally:
-            exports.setLevel(level)
             server.should_exit = True
             await asyncio.gather(task, return_exceptions=True)
 
@@ -133,6 +129,20 @@ def _listening() -> Iterator[tuple[socket.socket, Path]]:
                 hint="Set it to a folder that this user may write, of a short path.",
             ) from err
         yield listener, path
+
+
+@contextmanager
+def _told_by_answers() -> Iterator[None]:
+    """Keep out of the log what is said to this command as well, which tells it."""
+    loggers = [logging.getLogger(each.__name__) for each in (memory_files, reach)]
+    levels = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)
 
 
 class _Server(uvicorn.Server):
