@@ -99,13 +99,21 @@ async def _ask(
     places: Places, agent: str, text: str, language: str | None, conversation: str | None
 ) -> int:
     from hairem_core.cli.client import BridgeClient, BridgeError
+    from hairem_core.cli.hold import telling_of_a_hold
+
+    said = ""
+
+    def is_amid_a_line() -> bool:
+        return sys.stdout.isatty() and bool(said) and not said.endswith("\n")
 
     fields = {"language": language, "conversation_id": conversation}
     given = {key: value for key, value in fields.items() if value is not None}
     try:
-        async with BridgeClient.connect(places) as client:
+        async with (
+            BridgeClient.connect(places) as client,
+            telling_of_a_hold(places, is_amid_a_line=is_amid_a_line),
+        ):
             await client.command("converse", agent_id=agent, text=text, **given)
-            said = ""
             async for event in client.events():
                 match event["kind"]:
                     case "delta":

@@ -92,6 +92,75 @@ async def test_doctor_tells_where_memory_is_without_the_password(tmp_path: Path)
     assert "hunter2" not in (await hairem("doctor", *where)).out
 
 
+async def test_health_has_a_row_for_each_part(core: RunningCore, tmp_path: Path) -> None:
+    done = await hairem("health", "--data", core.data)
+    status, *rows = done.out.splitlines()
+    assert (done.code, status) == (0, "up")
+    assert [row.split() for row in rows] == [
+        ["redis", "up"],
+        ["memory", "up"],
+        ["llm", "offline"],
+        ["agents", "up"],
+    ]
+    (tmp_path / "address").write_text((core.data / "address").read_text())
+    done = await hairem("health", "--data", tmp_path)
+    assert (done.code, done.out) == (0, "up\n"), "it has no token, and is told no more"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (
+            "503 x",
+            {"status": "down", "parts": {"redis": {"status": "down", "error": "a\nway"}}},
+            "down\nredis  down  a way\n",
+        ),
+        (
+            "200 OK",
+            {"status": "up", "parts": {"memory": {"status": "up", "chain_error": "cut"}}},
+            "up\nmemory  up  the chain of events is broken: cut\n",
+        ),
+        (
+            "200 OK",
+            {
+                "status": "up",
+                "parts": {
+                    "agents": {
+                        "status": "up",
+                        "states": {
+                            "electra": "live",
+                            "fern": "crashed",
+                            "alfred": "stopped",
+                            "odd": "rejected",
+                        },
+                    }
+                },
+            },
+            "up\nagents  up  fern: crashed, odd: rejected\n",
+        ),
+        ("200 OK", {"status": "up", "parts": {"agents": None, "redis": {}}}, "up\n"),
+        ("200 OK", {"status": "up", "parts": ["x"]}, "up\n"),
+    ],
+)
+async def test_health_says_what_is_wrong(
+    tmp_path: Path, status: str, body: dict[str, object], told: str
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        content = json.dumps(body if b"Bearer hairem_x\r\n" in asked else {"status": "up"}).encode()
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n\r\n".encode())
+        writer.write(content)
+        writer.close()
+
+    (tmp_path / "command.token").write_text("hairem_x\n")
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        (tmp_path / "address").write_text(f"127.0.0.1:{port}\n")
+        done = await hairem("health", "--data", tmp_path)
+    is_up = status.startswith("200")
+    assert (done.code, done.out, done.err) == ((0, told, "") if is_up else (1, "", told))
+
+
 async def test_a_token_can_be_made_and_revoked(core: RunningCore) -> None:
     token = (await hairem("token", "new", "kitchen", "--data", core.data)).out.strip()
     assert token.startswith("hairem_")
