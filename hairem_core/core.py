@@ -288,9 +288,10 @@ class Core:
 
     def _house_ports(self) -> list[int]:
         """Return the TCP ports of H-Core's own servers, which are no agent's business."""
-        urls = [url for url in (self._config.redis.url, self._config.memory.url) if url]
+        memory = self._config.memory.url
+        urls = [self._config.redis.url, memory.get_secret_value() if memory else None]
         usual = {"redis": 6379, "rediss": 6379, "ws": 80, "wss": 443}
-        ports = [url.port or usual.get(url.scheme) for url in map(urlsplit, urls)]
+        ports = [url.port or usual.get(url.scheme) for url in map(urlsplit, filter(None, urls))]
         return [port for port in ports if port is not None]
 
     async def _serve(self, listener: socket.socket, context: BridgeContext) -> None:

@@ -72,6 +72,8 @@ class DataFolder:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.truncate(self._lock, 0)
+            os.write(self._lock, f"{os.getpid()} {by}\n".encode())
         except BlockingIOError as err:
             owner, _, who = (self.path / "lock").read_text().strip().partition(" ")
             to_do = "Stop that one" if who in ("", _H_CORE) else "Wait for its end"
@@ -87,13 +89,13 @@ class DataFolder:
                 hint="Name a folder with --data.",
             ) from err
         except OSError as err:
+            self.unlock()
             raise DataFolderError(
                 f"cannot be used: {err.strerror}",
                 where=str(self.path),
-                hint="Give this user the right to write there, or choose another with --data.",
+                hint="Make room there, give this user the right to write there, or choose another "
+                "with --data.",
             ) from err
-        os.truncate(self._lock, 0)
-        os.write(self._lock, f"{os.getpid()} {by}\n".encode())
 
     def open_to_agents(self) -> None:
         """Let agents, where each has a user of its own, pass through to what is theirs.
@@ -139,8 +141,20 @@ class DataFolder:
 
 
 def write_private(path: Path, content: str) -> None:
-    """Replace a file, in one step, by one that only its owner can read."""
+    """Replace a file, in one step, by one that only its owner can read.
+
+    Raises DataFolderError.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.touch(mode=0o600)
-    temporary.write_text(content)
-    temporary.replace(path)
+    try:
+        temporary.touch(mode=0o600)
+        temporary.write_text(content)
+        temporary.replace(path)
+    except OSError as err:
+        with suppress(OSError):
+            temporary.unlink()
+        raise DataFolderError(
+            f"cannot be written: {err.strerror}",
+            where=str(path),
+            hint="Make room there, or give this user the right to write there.",
+        ) from err

@@ -42,7 +42,10 @@ class TokenStore:
         self._read_at: int | None = None
 
     def create(self, name: str) -> str:
-        """Return a new token for a client called `name`. Raises TokenError if the name is taken."""
+        """Return a new token for a client called `name`.
+
+        Raises TokenError if the name is taken, DataFolderError.
+        """
         self._refresh()
         if not name.strip() or not name.isprintable():
             raise TokenError(f"{name!r} is no name for a client", hint="Give it a word or two.")
@@ -50,18 +53,17 @@ class TokenStore:
             raise TokenError(f"there is a token {name!r} already", hint="Revoke it first.")
         token = PREFIX + secrets.token_urlsafe(32)
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        self._records.append(TokenRecord(name=name, sha256=_digest(token), created=created))
-        self._write()
+        record = TokenRecord(name=name, sha256=_digest(token), created=created)
+        self._write([*self._records, record])
         return token
 
     def revoke(self, name: str) -> None:
-        """Forget a client's token. Raises TokenError if there is none."""
+        """Forget a client's token. Raises TokenError if there is none, DataFolderError."""
         self._refresh()
         kept = [record for record in self._records if record.name != name]
         if len(kept) == len(self._records):
             raise TokenError(f"there is no token {name!r}", hint="`hairem token list` shows them.")
-        self._records = kept
-        self._write()
+        self._write(kept)
 
     def verify(self, token: str) -> str | None:
         """Return the name of the client that `token` belongs to, else None."""
@@ -96,9 +98,10 @@ class TokenStore:
             ) from err
         self._read_at = changed
 
-    def _write(self) -> None:
-        content = json.dumps({"tokens": [record.__dict__ for record in self._records]}, indent=2)
+    def _write(self, records: list[TokenRecord]) -> None:
+        content = json.dumps({"tokens": [record.__dict__ for record in records]}, indent=2)
         write_private(self._path, content + "\n")
+        self._records = records
         self._read_at = self._path.stat().st_mtime_ns
 
 

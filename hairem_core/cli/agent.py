@@ -48,7 +48,7 @@ def new(
     config: ConfigOption = None,
 ) -> None:
     """Make a bundle to start from. What is not given as an option is asked for."""
-    from hairem_core.cli.agent_new import Wishes, check_wishes, make_bundle, staged
+    from hairem_core.cli.agent_new import Wishes, check_wishes, make_bundle, reason, staged
     from hairem_core.hotplug.gatekeeper import check_folder
 
     places = find_places(data, config)
@@ -74,12 +74,19 @@ def new(
         uses_network=_choice(network, "May it use the network", False, asks),
     )
     target = folder / agent_id
-    with staged(folder, agent_id) as place:
-        make_bundle(wishes, place)
-        report = check_folder(place)
-        if not report.is_accepted:
-            raise HairemError(f"the template is rejected:\n{report.reason}", where=str(target))
-        place.rename(target)
+    try:
+        with staged(folder, agent_id) as place:
+            make_bundle(wishes, place)
+            report = check_folder(place)
+            if not report.is_accepted:
+                raise HairemError(f"the template is rejected:\n{report.reason}", where=str(target))
+            place.rename(target)
+    except OSError as err:
+        raise HairemError(
+            f"cannot be written: {reason(err)}",
+            where=str(target),
+            hint="Make room there, or choose another folder with --into.",
+        ) from err
     shown = os.path.relpath(target) if target.is_relative_to(Path.cwd()) else target
     typer.echo(f"{name} is in {shown}")
     commands = {f"hairem agent test {shown}": "tries it"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from hairem_core.cli.agent_fetch import fetch
-from hairem_core.cli.agent_new import staged
+from hairem_core.cli.agent_new import reason, staged
 from hairem_core.cli.agent_report import print_report
 from hairem_core.cli.agent_words import WORDS, language, permissions_in_words, secrets_wanted
 from hairem_core.cli.bundles import find_agent, writable_folder
@@ -141,7 +141,7 @@ def _put(fetched: Path, agent_id: str, folder: Path, old: Path | None, places: P
                 place.rename(target)
     except OSError as err:
         raise InstallRefused(
-            f"cannot be written: {err.strerror or err}",
+            f"cannot be written: {reason(err)}",
             where=str(target),
             hint="Give this user the right to write there, or choose another with --into.",
         ) from err

@@ -68,6 +68,13 @@ def staged(folder: Path, name: str) -> Iterator[Path]:
         yield Path(place) / name
 
 
+def reason(err: OSError) -> str:
+    """Return why a bundle could not be written: of many files that could not, the first one's."""
+    if isinstance(err, shutil.Error) and isinstance(err.args[0], list):
+        return str(err.args[0][0][-1])
+    return err.strerror or str(err)
+
+
 def make_bundle(wishes: Wishes, target: Path) -> None:
     """Write the bundle to `target`, a folder that is not there yet."""
     ignored = ["__pycache__", ".*"]

@@ -10,7 +10,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 
 from hairem_core import __version__
-from hairem_core.cli.output import is_about_output
 from hairem_core.cli.places import NotRunning, Places
 from hairem_core.errors import HairemError
 
@@ -43,8 +42,6 @@ class BridgeClient:
                 await client._authenticate(token)
                 yield client
         except (OSError, TimeoutError, InvalidHandshake) as err:
-            if is_about_output(err):
-                raise  # whoever read this command's output (`| head`) has gone, and not H-Core
             raise NotRunning(
                 f"H-Core does not answer: {err}",
                 where=address,

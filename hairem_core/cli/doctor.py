@@ -15,6 +15,7 @@ from hairem_core.cli.places import NotRunning, Places
 from hairem_core.config.system import SystemConfig
 from hairem_core.errors import HairemError
 from hairem_core.hlink.connection import check_server, create_client
+from hairem_core.memory.address import without_credentials
 
 type Status = Literal["ok", "note", "wrong"]
 _LEAST_FREE = 500 * 1024 * 1024
@@ -154,7 +155,9 @@ async def _redis_binary() -> Finding:
 
 
 async def _memory(places: Places, config: SystemConfig) -> list[Finding]:
-    where = config.memory.url or "embedded, in the data folder"
+    where = "embedded, in the data folder"
+    if config.memory.url is not None:
+        where = without_credentials(config.memory.url.get_secret_value())
     memory = Finding("ok", "memory", where)
     try:
         _, health = await asyncio.to_thread(get_json, places, "/api/health")

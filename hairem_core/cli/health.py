@@ -8,18 +8,23 @@ import http.client
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from hairem_core.data import default_data
 
 _PORT = 8127
 _SECONDS = 4.0
+_WRONG = ("rejected", "quarantined", "crashed")
+"""States that an agent should not be in."""
 
 
 def answers(data: Path) -> tuple[bool, str]:
     """Return whether the H-Core of a data folder answers, and what it says of itself.
 
-    One that waits for right options answers: a restart would not mend them.
+    That is its status and, where the command's token can be read, a line for each of its parts,
+    with what is wrong. One that waits for right options answers: a restart would not mend them.
     """
     try:
         address = (data / "address").read_text().strip()
@@ -27,14 +32,52 @@ def answers(data: Path) -> tuple[bool, str]:
         # None runs there, or it waits for its options, where an app listens.
         address = f"127.0.0.1:{os.environ.get('HAIREM_PORT', _PORT)}"
     host, _, port = address.rpartition(":")
-    status = "no answer"
     try:
         connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=_SECONDS)
-        connection.request("GET", "/api/health")
-        status = str(json.loads(connection.getresponse().read())["status"])
+        connection.request("GET", "/api/health", headers=_headers(data))
+        told = json.loads(connection.getresponse().read())
+        status = str(told["status"])
     except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as err:
-        status = f"no answer: {err}"
-    return status in ("up", "misconfigured"), status
+        return False, f"no answer: {err}"
+    lines = [status]
+    with suppress(AttributeError, KeyError, TypeError):  # an H-Core of another version
+        lines += _details(told)
+    return status in ("up", "misconfigured"), "\n".join(lines)
+
+
+def _headers(data: Path) -> dict[str, str]:
+    """Return what shows that we are no stranger, where that can be read."""
+    with suppress(OSError, ValueError):
+        token = (data / "command.token").read_text().strip()
+        if token.isascii() and token.isprintable():
+            return {"Authorization": f"Bearer {token}"}
+    return {}
+
+
+def _details(told: dict[str, Any]) -> list[str]:
+    """Return a line for each part, where they are told."""
+    parts = told.get("parts", {})
+    rows = [(name, str(part["status"]), _wrong(part)) for name, part in parts.items()]
+    widths = [max(map(len, column), default=0) for column in zip(*rows, strict=True)]
+    lines = ["everything stands still for a backup"] if told.get("held") else []
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def _wrong(part: dict[str, Any]) -> str:
+    """Return what is wrong with a part, in one line."""
+    told = {
+        "error": "{}",
+        "chain_error": "the chain of events is broken: {}",
+        "archive_error": "the archive is away: {}",
+    }
+    wrong = [text.format(part[key]) for key, text in told.items() if part.get(key)]
+    wrong += [
+        f"{agent}: {state}" for agent, state in part.get("states", {}).items() if state in _WRONG
+    ]
+    return " ".join(", ".join(wrong).split())
 
 
 def main() -> None:

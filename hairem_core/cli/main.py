@@ -1,6 +1,7 @@
 """The commands."""
 
 import asyncio
+import errno
 import json
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 from hairem_core import __version__
 from hairem_core.cli import agent, backup, bus, dream, memory, up
 from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, print_table, readable
-from hairem_core.cli.output import give_up, is_about_output
+from hairem_core.cli.output import OutputLost, give_up, mark_output
 from hairem_core.cli.places import Places, find_places
 from hairem_core.errors import HairemError
 
@@ -32,11 +33,13 @@ app.command()(up.up)
 app.command()(dream.dream)
 
 _SAID = readable(may_be_empty=True)  # whether empty means anything, H-Core says
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WRONG_INPUT = {"unknown_agent", "empty_text", "invalid_format"}
 
 
 def main() -> None:
     """Run the command. Wrong input ends with exit code 2 and one clear error."""
+    mark_output()
     try:
         try:
             app()
@@ -46,10 +49,15 @@ def main() -> None:
     except HairemError as err:
         print(f"hairem: {err}", file=sys.stderr)
         sys.exit(2)
+    except OutputLost as lost:
+        sys.exit(give_up(lost))
     except OSError as err:
-        if not is_about_output(err):
+        if err.errno not in _FULL:
             raise
-        sys.exit(give_up(err))
+        print(
+            f"hairem: {err.filename or 'a file'} cannot be written: {err.strerror}", file=sys.stderr
+        )
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -91,13 +99,21 @@ async def _ask(
     places: Places, agent: str, text: str, language: str | None, conversation: str | None
 ) -> int:
     from hairem_core.cli.client import BridgeClient, BridgeError
+    from hairem_core.cli.hold import telling_of_a_hold
+
+    said = ""
+
+    def is_amid_a_line() -> bool:
+        return sys.stdout.isatty() and bool(said) and not said.endswith("\n")
 
     fields = {"language": language, "conversation_id": conversation}
     given = {key: value for key, value in fields.items() if value is not None}
     try:
-        async with BridgeClient.connect(places) as client:
+        async with (
+            BridgeClient.connect(places) as client,
+            telling_of_a_hold(places, is_amid_a_line=is_amid_a_line),
+        ):
             await client.command("converse", agent_id=agent, text=text, **given)
-            said = ""
             async for event in client.events():
                 match event["kind"]:
                     case "delta":

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import uvicorn
 from fastapi import FastAPI
@@ -17,8 +18,13 @@ from hairem_core.api.memory import memory_router
 from hairem_core.cli.places import NotRunning, Places
 from hairem_core.config.system import SystemConfig
 from hairem_core.data import DataFolder
+from hairem_core.errors import HairemError
 from hairem_core.llm.gateway import ModelGateway
+from hairem_core.memory.archive import reach
 from hairem_core.memory.service import MemoryService
+
+_LONGEST_FOLDER = 80
+"""Bytes of a folder's path in which one more folder and a socket have room."""
 
 
 @asynccontextmanager
@@ -26,7 +32,8 @@ async def serve_alone(places: Places, *, make: bool = False) -> AsyncGenerator[P
     """Yield the Unix socket on which the memory of a stopped house is served meanwhile.
 
     No H-Core can be started on the data folder until this ends. Raises NotRunning where there is no
-    memory (unless `make`) or it is on a server, DataFolderError, MemoryUnavailable, ConfigError.
+    memory (unless `make`) or it is on a server, DataFolderError, MemoryUnavailable, ConfigError,
+    HairemError where there is no place for the socket.
     """
     config = places.load_config()
     _check(places, config, make=make)
@@ -81,10 +88,7 @@ async def _opened(config: SystemConfig, data: DataFolder) -> AsyncGenerator[Memo
 
 @asynccontextmanager
 async def _serving(app: FastAPI) -> AsyncGenerator[Path]:
-    with TemporaryDirectory(prefix="hairem-") as folder:
-        path = Path(folder) / "memory"
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(path))
+    with _listening() as (listener, path), _told_by_answers():
         server = _Server(
             uvicorn.Config(
                 app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
@@ -92,10 +96,6 @@ async def _serving(app: FastAPI) -> AsyncGenerator[Path]:
         )
         logging.getLogger("uvicorn.error").addFilter(memory_files.is_no_break_off)
         task = asyncio.create_task(server.serve([listener]), name="memory")
-        # What it has to say of an export it says to this command, which tells it.
-        exports = logging.getLogger(memory_files.__name__)
-        level = exports.level
-        exports.setLevel(logging.ERROR)
         try:
             while not server.started:
                 if task.done():
@@ -103,10 +103,46 @@ async def _serving(app: FastAPI) -> AsyncGenerator[Path]:
                 await asyncio.sleep(0.005)
             yield path
         finally:
-            exports.setLevel(level)
             server.should_exit = True
             await asyncio.gather(task, return_exceptions=True)
-            listener.close()
+
+
+@contextmanager
+def _listening() -> Iterator[tuple[socket.socket, Path]]:
+    """Yield a socket with its path, in a folder that this user alone may enter.
+
+    Raises HairemError.
+    """
+    with ExitStack() as stack:
+        try:
+            usual = gettempdir()
+            # The address of a socket holds some hundred bytes.
+            place = usual if len(os.fsencode(usual)) <= _LONGEST_FOLDER else "/tmp"  # noqa: S108
+            folder = stack.enter_context(TemporaryDirectory(prefix="hairem-", dir=place))
+            path = Path(folder) / "memory"
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind(str(path))
+        except OSError as err:
+            raise HairemError(
+                f"there is no place for temporary files: {err.strerror or err}",
+                where="TMPDIR",
+                hint="Set it to a folder that this user may write, of a short path.",
+            ) from err
+        yield listener, path
+
+
+@contextmanager
+def _told_by_answers() -> Iterator[None]:
+    """Keep out of the log what is said to this command as well, which tells it."""
+    loggers = [logging.getLogger(each.__name__) for each in (memory_files, reach)]
+    levels = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)
 
 
 class _Server(uvicorn.Server):

@@ -3,21 +3,19 @@
 import asyncio
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
 import typer
 
+from hairem_core.cli.hold import telling_of_a_hold
 from hairem_core.cli.places import NotRunning, Places
 from hairem_core.errors import HairemError
 
 _TIMEOUT = httpx.Timeout(None, connect=5.0)
 """Verifying a chain, or forgetting someone, takes as long as it takes."""
 _TAIL = 65_536
-_LOOK_SECONDS = 1.5
-"""How long an answer may take before it is looked why."""
-_HELD = "everything stands still for a backup; this goes on when it is over (`hairem backup post`)"
 _WRONG_INPUT = frozenset({"invalid_format", "unknown_agent", "unknown_fragment"})
 
 
@@ -101,7 +99,7 @@ async def open_memory(
         async with _http(f"http://{address}", headers=headers) as http:
             if await _answers(http):
                 client = MemoryClient(http)
-                async with _telling_of_a_hold(client, http):
+                async with telling_of_a_hold(places, may_wait=client.may_wait):
                     yield client
                 return
     if why_core is not None:
@@ -153,28 +151,6 @@ async def _answers(http: httpx.AsyncClient) -> bool:
             hint="Look whether `hairem up` still runs; `hairem doctor` says more.",
         ) from err
     return True
-
-
-@asynccontextmanager
-async def _telling_of_a_hold(client: MemoryClient, http: httpx.AsyncClient) -> AsyncIterator[None]:
-    """Say meanwhile, once, that this waits because a backup lets everything stand still."""
-
-    async def look() -> None:
-        await client.may_wait.wait()
-        while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            health = await http.get("/api/health", timeout=5.0)
-            if health.json().get("held"):
-                typer.echo(f"hairem: {_HELD}", err=True)
-                return
-
-    looking = asyncio.create_task(look(), name="look for a hold")
-    try:
-        yield
-    finally:
-        looking.cancel()
-        with suppress(asyncio.CancelledError, httpx.HTTPError, ValueError):
-            await looking
 
 
 @contextmanager

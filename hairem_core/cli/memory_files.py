@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -22,15 +22,17 @@ _TAIL = 65_536
 class Sink:
     """Takes an export; knows how long it is, and its last line."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], where: str) -> None:
         self._file = file
+        self._where = where
         self._tail = b""
         self.size = 0
         """Bytes, before they are compressed."""
 
     def write(self, piece: bytes) -> None:
-        """Write a piece."""
-        self._file.write(piece)
+        """Write a piece. Raises WrongInput."""
+        with _told(self._where):
+            self._file.write(piece)
         self.size += len(piece)
         self._tail = (self._tail + piece)[-_TAIL:]
 
@@ -57,50 +59,67 @@ def opened_to_write(target: str) -> Iterator[Sink]:
                 "an export is no reading for a terminal",
                 hint="Name a file, such as memory.ndjson.gz, or send it on with `|` or `>`.",
             )
-        yield Sink(sys.stdout.buffer)
+        yield Sink(sys.stdout.buffer, "standard output")
         sys.stdout.buffer.flush()
         return
-    path = Path(target)
+    if not _is_file(target):
+        with _told(target):
+            pipe = Path(target).open("wb")  # noqa: SIM115  what the body raises is not told here
+        with _written(pipe, target) as sink:
+            yield sink
+        return
+    # Where a link leads to: the link itself must not be replaced.
+    path = Path(target).resolve()
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with _told(target):
+        raw = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
     try:
-        if _is_no_file(path):
-            with path.open("wb") as pipe, _compressed(path, pipe) as file:
-                yield Sink(file)
-            return
-        # Where a link leads to: the link itself must not be replaced.
-        path = path.resolve()
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as raw:
-                with _compressed(Path(target), raw) as file:
-                    yield Sink(file)
-                raw.flush()
-                os.fsync(raw.fileno())
+        with _written(raw, target) as sink:
+            yield sink
+        with _told(target):
             part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(target: str) -> Iterator[None]:
+    """Turn errors of the target into ours. Raises WrongInput."""
+    try:
+        yield
     except OSError as err:
         raise WrongInput(f"cannot be written: {err.strerror or err}", where=target) from err
 
 
-def _is_no_file(path: Path) -> bool:
-    """Return whether this is a pipe, a device or the like. Raises OSError for a folder."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return False
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, "is a folder")
-    return not stat.S_ISREG(mode)
-
-
 @contextmanager
-def _compressed(path: Path, raw: IO[bytes]) -> Iterator[IO[bytes]]:
-    if path.suffix != ".gz":
-        yield raw
-        return
-    with gzip.GzipFile("", "wb", 6, raw) as file:
-        yield file  # type: ignore[misc]
+def _written(raw: IO[bytes], target: str) -> Iterator[Sink]:
+    """Yield what takes an export; all of it is on disk once it is left. Raises WrongInput."""
+    file = gzip.GzipFile("", "wb", 6, raw) if Path(target).suffix == ".gz" else raw
+    try:
+        yield Sink(file, target)  # type: ignore[arg-type]
+        with _told(target):
+            if file is not raw:
+                file.close()
+            raw.flush()
+            if stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+                os.fsync(raw.fileno())
+            raw.close()
+    finally:
+        for each in (file, raw):
+            with suppress(OSError):  # a second one, of what was given up
+                each.close()
+
+
+def _is_file(target: str) -> bool:
+    """Return whether this is no pipe, device or the like. Raises WrongInput for a folder."""
+    with _told(target):
+        try:
+            mode = Path(target).stat().st_mode
+        except FileNotFoundError:
+            return True
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "is a folder")
+        return stat.S_ISREG(mode)
 
 
 class Source:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -139,7 +140,7 @@ class DreamConfig(_Section):
 class MemoryConfig(_Section):
     """Where memory lives and how much of it a prompt gets."""
 
-    url: str | None = None
+    url: SecretStr | None = None
     """`ws://` or `wss://` of a SurrealDB server; none keeps files under the data folder."""
     recent_turns: NonNegativeInt = 8
     """How many messages of the conversation go into a prompt."""
@@ -167,9 +168,12 @@ class MemoryConfig(_Section):
 
     @field_validator("url")
     @classmethod
-    def _scheme(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("ws://", "wss://")):
-            raise ValueError("a SurrealDB server's address starts with ws:// or wss://")
+    def _is_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _is_web_socket(value.get_secret_value()):
+            raise ValueError(
+                "a SurrealDB server's address is ws://<host>:<port> or wss://<host>:<port>, with "
+                "<user>:<password>@ before the host; write @ / ? # in a password as %40 %2F %3F %23"
+            )
         return value
 
 
@@ -257,6 +261,18 @@ def load_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> S
         embedding = llm.embedding or EmbeddingConfig(model=model)
         update["embedding"] = embedding.model_copy(update=_named(model, base))
     return config.model_copy(update={"llm": llm.model_copy(update=update)}) if update else config
+
+
+def _is_web_socket(url: str) -> bool:
+    """Return whether this is an address that leads to the host that it names."""
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.hostname is not None and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+    return (
+        parts.scheme in ("ws", "wss") and is_whole and "@" not in parts._replace(netloc="").geturl()
+    )
 
 
 def _named(model: str, base: str | None) -> dict[str, str]:

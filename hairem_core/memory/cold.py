@@ -12,7 +12,6 @@ from uuid import UUID
 
 from hairem_core.errors import HairemError
 from hairem_core.memory import decay
-from hairem_core.memory.archive.errors import ArchiveUnavailable
 from hairem_core.memory.archive.mover import ArchiveMover
 from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.fragment import Fragment
@@ -46,8 +45,6 @@ class ColdRecall:
         self._fragments = fragments
         self._mover = mover
         self._restoring: set[asyncio.Task[None]] = set()
-        self.problem: str | None = None
-        """Why the archive could not be searched the last time; None where it could."""
 
     async def search(
         self, scope: Scope, question: Question, *, model: str | None, now: datetime
@@ -56,24 +53,19 @@ class ColdRecall:
 
         `model` is that of the question's vector. Raises ArchiveUnavailable, MemoryUnavailable.
         """
-        try:
-            found = await self.archive.search(
-                question.text,
-                scope,
-                limit=question.limit,
-                vector=question.vector,
-                model=model,
-                kinds=question.kinds or None,
-                about=question.about or None,
-                since=question.since,
-                until=question.until,
-                with_replaced=False,
-                as_of=question.as_of,
-            )
-        except ArchiveUnavailable as err:
-            self.problem = str(err)
-            raise
-        self.problem = None
+        found = await self.archive.search(
+            question.text,
+            scope,
+            limit=question.limit,
+            vector=question.vector,
+            model=model,
+            kinds=question.kinds or None,
+            about=question.about or None,
+            since=question.since,
+            until=question.until,
+            with_replaced=False,
+            as_of=question.as_of,
+        )
         # What was forgotten while the archive was away is there until that is finished.
         forgotten = await self._fragments.forgotten([each.fragment.id for each in found])
         hits = []

@@ -7,7 +7,6 @@ hides the errors of the others, and the embedded engine lets two processes open 
 
 import asyncio
 import logging
-import os
 import re
 import shutil
 import time
@@ -16,12 +15,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
 
 import surrealdb
-from websockets.exceptions import WebSocketException
 
 from hairem_core import __version__
+from hairem_core.memory.address import EMBEDDED, without_credentials
+from hairem_core.memory.connecting import ERRORS, connect, drop, is_lost, says
 from hairem_core.memory.errors import ConnectionLost, MemoryUnavailable, TransactionFailed
 from hairem_core.memory.folder import (
     FRESH,
@@ -38,9 +37,6 @@ from hairem_core.memory.upgrade import make_changed_copy, newer, step_failed
 
 _LOGGER = logging.getLogger(__name__)
 
-NAMESPACE = "hairem"
-DATABASE = "memory"
-EMBEDDED = "surrealkv://"
 RECONNECT_SECONDS = 10.0
 """How long a question waits for a server that went away."""
 _PATIENCE = 30.0
@@ -49,17 +45,11 @@ _CLOSING_SECONDS = 10.0
 """How long a server gets to say goodbye."""
 _PAUSE = 2.0
 """Seconds, at least, in which nothing is written after the embedded engine could not write."""
-_CACHE = 256 * 2**20
-"""Bytes of values that the embedded engine keeps in memory."""
 _RETRIES = 8
 """Attempts at a write that another one got in the way of."""
 _BROKEN = re.compile(r"\b(?:Log|IO) error\b")
 """What the engine says once it could not write: it writes nothing more until it is opened anew."""
 _BYSTANDER = re.compile(r"due to a (?:failed|cancelled) transaction")
-# What waits for an answer when the socket closes gets a KeyError from the SDK's own clearing up.
-_LOST = (OSError, WebSocketException, surrealdb.ConnectionUnavailableError, KeyError)
-# The embedded engine raises RuntimeError for what a server would send as an error.
-_ERRORS = (surrealdb.SurrealError, RuntimeError, *_LOST)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,17 +111,17 @@ class Database:
         scheme = url.partition("://")[0]
         if scheme not in ("surrealkv", "ws", "wss"):
             raise MemoryUnavailable(
-                f"{url!r} is not an address of a memory",
+                f"{without_credentials(url)!r} is not an address of a memory",
                 where="memory.url",
                 hint="Use surrealkv://<folder>, ws://<host>:<port> or wss://<host>:<port>.",
             )
-        where = _shown(url)
+        where = without_credentials(url)
         lock, guard = None, None
         if scheme == "surrealkv":
             folder = Path(url.removeprefix(EMBEDDED))
             lock, guard = lock_folder(folder), LogGuard(folder)
         try:
-            connection = await _guarded(url, where, guard)
+            connection = await connect(url, where, guard)
             self = cls(url, connection, where=where, lock=lock, guard=guard)
         except BaseException:
             unlock_folder(lock)
@@ -164,7 +154,7 @@ class Database:
             connection = self._connection
             try:
                 return await self._ask(connection.query(statement, variables or {}))
-            except _ERRORS as err:
+            except ERRORS as err:
                 await self._reconnect(connection, err, until)
 
     async def transact(self, statements: Sequence[Statement]) -> None:
@@ -209,11 +199,11 @@ class Database:
         started = time.monotonic()
         try:
             async with self._gate.closed():
-                with suppress(*_ERRORS):
+                with suppress(*ERRORS):
                     await self._connection.close()
                 if self._guard is not None:
                     self._guard.cut_back()
-                self._connection = await _guarded(self._url, self._where, self._guard)
+                self._connection = await connect(self._url, self._where, self._guard)
         finally:
             now = time.monotonic()
             self._again_at = now + max(_PAUSE, 10 * (now - started))
@@ -224,13 +214,13 @@ class Database:
         connection = self._connection
         try:
             response = await self._ask(connection.query_raw(script, variables))
-        except _ERRORS as err:
-            if not self._is_remote or not _is_lost(err):
+        except ERRORS as err:
+            if not self._is_remote or not is_lost(err):
                 raise self._unavailable(err) from err
             await self._reconnect(connection, err, time.monotonic() + RECONNECT_SECONDS)
-            raise ConnectionLost(_says(err), where=self._where) from err
+            raise ConnectionLost(says(err), where=self._where) from err
         if response.get("error"):
-            return _says(response["error"])
+            return says(response["error"])
         failed = [str(each["result"]) for each in response["result"] if each.get("status") != "OK"]
         # All statements but the guilty one say only that another one failed.
         told = [each for each in failed if not _BYSTANDER.search(each)] or failed
@@ -272,13 +262,13 @@ class Database:
             try:
                 await asyncio.to_thread(exchange, folder, fresh, old)
             except OSError:
-                self._connection = await _connect(self._url, self._where)
+                self._connection = await connect(self._url, self._where)
                 raise
             try:
-                self._connection = await _connect(self._url, self._where)
+                self._connection = await connect(self._url, self._where)
             except MemoryUnavailable:
                 await asyncio.to_thread(exchange, folder, old, fresh)
-                self._connection = await _connect(self._url, self._where)
+                self._connection = await connect(self._url, self._where)
                 raise
         await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
 
@@ -291,25 +281,25 @@ class Database:
                 await self._connection.close()
             if self._guard is not None and self.problem is None:
                 self._guard.note(is_last=True)
-        except _ERRORS as err:
-            _LOGGER.warning("%s: closing failed: %s", self._where, _says(err))
+        except ERRORS as err:
+            _LOGGER.warning("%s: closing failed: %s", self._where, says(err))
         finally:
             unlock_folder(self._lock)
             self._lock = None
 
     async def _reconnect(self, connection: Any, err: Exception, until: float) -> None:
         """Connect again if `err` says that `connection` is lost; else raise it."""
-        if not self._is_remote or not _is_lost(err):
+        if not self._is_remote or not is_lost(err):
             raise self._unavailable(err) from err
         async with self._reconnecting:
             if self._connection is not connection:
                 return  # somebody else did
-            _LOGGER.warning("%s: %s; connecting again", self._where, _says(err))
+            _LOGGER.warning("%s: %s; connecting again", self._where, says(err))
             pause = 0.05
             while True:
                 try:
                     async with asyncio.timeout(max(0.1, until - time.monotonic())):
-                        self._connection = await _connect(self._url, self._where)
+                        self._connection = await connect(self._url, self._where)
                 except (MemoryUnavailable, TimeoutError) as again:
                     if time.monotonic() + pause > until:
                         raise self._unavailable(err) from again
@@ -317,7 +307,7 @@ class Database:
                     pause = min(1.0, pause * 2)
                 else:
                     self.reconnects += 1
-                    dropping = asyncio.create_task(_drop(connection), name="memory connection")
+                    dropping = asyncio.create_task(drop(connection), name="memory connection")
                     self._dropping.add(dropping)
                     dropping.add_done_callback(self._dropping.discard)
                     return
@@ -337,7 +327,7 @@ class Database:
 
         async def change(copy: Path) -> None:
             url = f"{EMBEDDED}{copy}"
-            database = Database(url, await _connect(url, self._where), where=self._where, lock=None)
+            database = Database(url, await connect(url, self._where), where=self._where, lock=None)
             try:
                 await database._apply(pending)
             finally:
@@ -383,7 +373,7 @@ class Database:
 
     def _unavailable(self, err: Exception) -> MemoryUnavailable:
         return MemoryUnavailable(
-            _says(err),
+            says(err),
             where=self._where,
             hint="Look at the disk, or at the SurrealDB server's log.",
         )
@@ -402,83 +392,6 @@ def _script(statements: Sequence[Statement]) -> tuple[str, dict[str, Any]]:
     return ";\n".join([*texts, "COMMIT;"]), variables
 
 
-async def _connect(url: str, where: str) -> Any:
-    parts = urlsplit(url)
-    address = url
-    if parts.username is not None and not url.startswith(EMBEDDED):
-        address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    # The embedded engine else leaves it to the system when data reaches the disk: a power cut would
-    # cost what was acknowledged. It reads this when it opens a store.
-    os.environ.setdefault("SURREAL_SYNC_DATA", "true")
-    # And it keeps what it read or wrote in memory, up to half of what the machine has.
-    os.environ.setdefault("SURREAL_SURREALKV_MAX_VALUE_CACHE_SIZE", str(_CACHE))
-    try:
-        connection: Any = surrealdb.AsyncSurreal(address)
-        await connection.connect()
-        if address != url:
-            credentials: dict[str, Any] = {
-                "username": unquote(parts.username or ""),
-                "password": unquote(parts.password or ""),
-            }
-            await connection.signin(credentials)
-        await connection.use(NAMESPACE, DATABASE)
-    except _ERRORS as err:
-        embedded = url.startswith(EMBEDDED)
-        raise MemoryUnavailable(
-            f"cannot be opened: {_says(err)}",
-            where=where,
-            hint="The files may be damaged: restore them from a backup, or move them away to begin "
-            "anew."
-            if embedded
-            else "Check that the SurrealDB server runs, and the name and password in memory.url.",
-        ) from err
-    return connection
-
-
-async def _guarded(url: str, where: str, guard: LogGuard | None) -> Any:
-    """Connect; an embedded store whose log is damaged is left as it was, and MemoryUnavailable
-    raised.
-    """
-    if guard is None:
-        return await _connect(url, where)
-    await asyncio.to_thread(guard.hold)
-    try:
-        connection = await _connect(url, where)
-    except BaseException:
-        await asyncio.to_thread(guard.put_back)
-        raise
-    damage = await asyncio.to_thread(guard.damage)
-    if damage is not None:
-        with suppress(*_ERRORS):
-            await connection.close()
-        await asyncio.to_thread(guard.put_back)
-        raise damage
-    return connection
-
-
-async def _drop(connection: Any) -> None:
-    """Close a connection that is of no more use."""
-    with suppress(*_ERRORS):
-        await connection.close()
-
-
 def _retrieved(asked: asyncio.Future[Any]) -> None:
     if not asked.cancelled():
         asked.exception()
-
-
-def _says(err: object) -> str:
-    return " ".join(str(err).split()) or type(err).__name__
-
-
-def _is_lost(err: Exception) -> bool:
-    """Return whether an error means that the connection is of no more use."""
-    return isinstance(err, _LOST)
-
-
-def _shown(url: str) -> str:
-    """Return the address as errors show it: without name and password."""
-    if url.startswith(EMBEDDED):
-        return url.removeprefix(EMBEDDED)
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

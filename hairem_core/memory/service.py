@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 
 from hairem_core.config.system import Language, MemoryConfig
 from hairem_core.errors import HairemError
+from hairem_core.memory.address import EMBEDDED
 from hairem_core.memory.agents import Identify
 from hairem_core.memory.archive.engine import Tls
 from hairem_core.memory.archive.mover import ArchiveMover
@@ -107,8 +108,9 @@ class MemoryService:
         `publish` is told how dreams go on, `traces` is what the bus holds of what was said. Raises
         MemoryUnavailable. An archive that is away is no reason not to start.
         """
+        where = config.url.get_secret_value() if config.url else f"{EMBEDDED}{folder / 'memory'}"
         store = await MemoryStore.open(
-            config.url or f"surrealkv://{folder / 'memory'}",
+            where,
             index_folder=folder / "recall",
             identify=identify,
             embedder=embedder,
@@ -204,8 +206,8 @@ class MemoryService:
             described["error"] = problem
         described["interpreter"] = self.interpreter.statistics()
         described["dream"] = self.dreamer.status()
-        if (problem := self.cold.problem or self.mover.problem) is not None:
-            described["archive_error"] = problem
+        if self.archive.problem is not None:
+            described["archive_error"] = self.archive.problem
         latest = self.dreamer.latest()
         if latest is not None and latest.chain is not None and not latest.chain.is_whole:
             described["chain_error"] = f"event {latest.chain.broken_at} {latest.chain.what}"

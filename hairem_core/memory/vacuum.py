@@ -16,7 +16,8 @@ from typing import Any
 
 from surrealdb import RecordID
 
-from hairem_core.memory.database import EMBEDDED, Database, Statement
+from hairem_core.memory.address import EMBEDDED
+from hairem_core.memory.database import Database, Statement
 from hairem_core.memory.errors import MemoryUnavailable
 from hairem_core.memory.folder import COPY, beside, size_of
 from hairem_core.memory.paging import PAGE

@@ -77,6 +77,23 @@ async def test_doctor_has_a_row(house: House) -> None:
         assert "archive" not in rows, "H-Core is who asks it"
 
 
+async def test_health_has_a_row(house: House) -> None:
+    if not house.is_running:
+        return
+    done = await house.run("memory", "search", "spare key", "--archived")
+    assert done.code == 1
+    for command in (("health", "--data", house.data), ("health",)):
+        done = await hairem(*command, HAIREM_DATA=str(house.data))
+        assert (done.code, done.err) == (0, "")
+        status, *rows = done.out.splitlines()
+        assert status == "up"
+        parts = dict(row.split(maxsplit=1) for row in rows)
+        assert parts["redis"] == "up"
+        assert parts["memory"].startswith(f"up       the archive is away: {_AWAY}")
+        assert list(parts) == ["redis", "memory", "llm", "agents"]
+        assert "secret" not in done.out
+
+
 def _told(err: str) -> str:
     """Return the one line of standard error."""
     assert err.count("\n") == 1, err

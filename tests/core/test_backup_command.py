@@ -13,6 +13,11 @@ from tests.support.bus import until
 from tests.support.child import free_port
 from tests.support.command import RunningCore, hairem
 
+_HELD = (
+    "hairem: everything stands still for a backup; this goes on when it is over "
+    "(`hairem backup post`)\n"
+)
+
 
 @pytest.fixture
 async def core(tmp_path: Path) -> AsyncIterator[RunningCore]:
@@ -62,10 +67,25 @@ async def test_a_command_that_waits_for_a_backup_says_so(core: RunningCore, tmp_
     assert (await hairem("backup", "post", "--data", core.data)).code == 0
     for done in await asyncio.gather(*waiting):
         assert done.code == 0, done
-        assert done.err == (
-            "hairem: everything stands still for a backup; this goes on when it is over "
-            "(`hairem backup post`)\n"
-        )
+        assert done.err == _HELD
+
+
+async def test_who_asks_an_agent_meanwhile_is_told(core: RunningCore) -> None:
+    assert (await hairem("backup", "pre", "--data", core.data)).code == 0
+    ask = ("ask", "renarde", "Remember: the red pot is old", "--data", core.data)
+    asked = asyncio.create_task(hairem(*ask))
+    await asyncio.sleep(6)
+    assert not asked.done()
+    health = await hairem("health", "--data", core.data)
+    assert (health.code, health.out.splitlines()[:2]) == (
+        0,
+        ["up", "everything stands still for a backup"],
+    )
+    assert (await hairem("backup", "post", "--data", core.data)).code == 0
+    done = await asked
+    assert done.code == 0
+    assert done.err == _HELD
+    assert (await hairem(*ask)).err == ""
 
 
 async def test_stopped_while_it_is_held_it_stops_in_time(core: RunningCore) -> None:

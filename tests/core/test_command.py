@@ -1,6 +1,7 @@
 """The `hairem` command: wrong input ends with exit code 2 and one clear error."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -12,8 +13,14 @@ import pytest
 import pytest_asyncio
 
 from hairem_core.cli.client import BridgeClient, BridgeError
-from hairem_core.cli.places import Places
-from tests.support.command import RunningCore, hairem, hairem_on_a_full_disk
+from hairem_core.cli.places import NotRunning, Places
+from tests.support.command import (
+    RunningCore,
+    hairem,
+    hairem_on_a_full_disk,
+    hairem_without_a_reader,
+    hairem_without_room,
+)
 from tests.support.core import write_agent
 from tests.support.old_redis import OldRedis
 
@@ -74,6 +81,86 @@ async def test_doctor_finds_a_healthy_house(core: RunningCore) -> None:
     assert findings["language model"] == "note"
 
 
+async def test_doctor_tells_where_memory_is_without_the_password(tmp_path: Path) -> None:
+    path = tmp_path / "system.yaml"
+    path.write_text("memory:\n  url: ws://root:hunter2@127.0.0.1:1\n")
+    where = ("--config", path, "--data", tmp_path / "data")
+    done = await hairem("doctor", "--json", *where)
+    rows = {each["what"]: each["how"] for each in json.loads(done.out)}
+    assert rows["memory"] == "ws://127.0.0.1:1"
+    assert "hunter2" not in done.out + done.err
+    assert "hunter2" not in (await hairem("doctor", *where)).out
+
+
+async def test_health_has_a_row_for_each_part(core: RunningCore, tmp_path: Path) -> None:
+    done = await hairem("health", "--data", core.data)
+    status, *rows = done.out.splitlines()
+    assert (done.code, status) == (0, "up")
+    assert [row.split() for row in rows] == [
+        ["redis", "up"],
+        ["memory", "up"],
+        ["llm", "offline"],
+        ["agents", "up"],
+    ]
+    (tmp_path / "address").write_text((core.data / "address").read_text())
+    done = await hairem("health", "--data", tmp_path)
+    assert (done.code, done.out) == (0, "up\n"), "it has no token, and is told no more"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (
+            "503 x",
+            {"status": "down", "parts": {"redis": {"status": "down", "error": "a\nway"}}},
+            "down\nredis  down  a way\n",
+        ),
+        (
+            "200 OK",
+            {"status": "up", "parts": {"memory": {"status": "up", "chain_error": "cut"}}},
+            "up\nmemory  up  the chain of events is broken: cut\n",
+        ),
+        (
+            "200 OK",
+            {
+                "status": "up",
+                "parts": {
+                    "agents": {
+                        "status": "up",
+                        "states": {
+                            "electra": "live",
+                            "fern": "crashed",
+                            "alfred": "stopped",
+                            "odd": "rejected",
+                        },
+                    }
+                },
+            },
+            "up\nagents  up  fern: crashed, odd: rejected\n",
+        ),
+        ("200 OK", {"status": "up", "parts": {"agents": None, "redis": {}}}, "up\n"),
+        ("200 OK", {"status": "up", "parts": ["x"]}, "up\n"),
+    ],
+)
+async def test_health_says_what_is_wrong(
+    tmp_path: Path, status: str, body: dict[str, object], told: str
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        content = json.dumps(body if b"Bearer hairem_x\r\n" in asked else {"status": "up"}).encode()
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n\r\n".encode())
+        writer.write(content)
+        writer.close()
+
+    (tmp_path / "command.token").write_text("hairem_x\n")
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        (tmp_path / "address").write_text(f"127.0.0.1:{port}\n")
+        done = await hairem("health", "--data", tmp_path)
+    is_up = status.startswith("200")
+    assert (done.code, done.out, done.err) == ((0, told, "") if is_up else (1, "", told))
+
+
 async def test_a_token_can_be_made_and_revoked(core: RunningCore) -> None:
     token = (await hairem("token", "new", "kitchen", "--data", core.data)).out.strip()
     assert token.startswith("hairem_")
@@ -132,6 +219,46 @@ async def test_a_full_disk_takes_no_output(core: RunningCore, command: tuple[str
 
 
 @pytest.mark.parametrize(
+    "command", [("agents",), ("ask", "electra", "Hello"), ("doctor",), ("memory", "export", "-")]
+)
+async def test_who_reads_no_more_is_told_nothing(
+    core: RunningCore, command: tuple[str, ...]
+) -> None:
+    done = await hairem_without_a_reader(*command, HAIREM_DATA=str(core.data))
+    assert (done.code, done.err) == (1, "")
+
+
+async def test_a_connection_that_breaks_is_not_the_output(core: RunningCore) -> None:
+    places = Places(data=core.data, config_file=None)
+    with pytest.raises(NotRunning, match=r"H-Core does not answer: .*Broken pipe"):
+        async with BridgeClient.connect(places):
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")  # as its socket does
+
+
+async def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    done = await hairem_without_room("token", "new", "phone", "--data", data)
+    assert (done.code, done.out) == (2, "")
+    told = f"hairem: {data / 'tokens.json'}: cannot be written: File too large. "
+    assert done.err.startswith(told)
+    assert list(data.iterdir()) == []
+    for command in (("up", "--port", "0"), ("memory", "import", "-")):
+        done = await hairem_without_room(*command, "--data", data)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith(f"hairem: {data}: cannot be used: File too large. ")
+        assert done.err.count("\n") == 1
+    agents = tmp_path / "agents"
+    agents.mkdir()
+    done = await hairem_without_room("agent", "new", "clock", "--yes", "--into", agents)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"hairem: {agents / 'clock'}: cannot be written: ")
+    assert "File too large" in done.err
+    assert done.err.count("\n") == 1
+    assert list(agents.iterdir()) == []
+
+
+@pytest.mark.parametrize(
     ("content", "complaint"),
     [
         ("api:\n  port: eighty\n", ":2: api.port: input should be a valid integer"),
@@ -143,6 +270,7 @@ async def test_a_full_disk_takes_no_output(core: RunningCore, command: tuple[str
         ("just words\n", ":1: holds a single value"),
         ("house:\n  language: de\n", ":2: house.language: input should be 'en' or 'fr' (got 'de')"),
         ("redis:\n  url: http://x\n", ":2: redis.url: a Redis address starts with redis://"),
+        ("memory:\n  url: ws://\n", ":2: memory.url: a SurrealDB server's address is ws://"),
         ("agents:\n  folders: []\n", ":2: agents.folders: list should have at least 1 item"),
         ("llm:\n  chat:\n    api_base: x\n", ":2: llm.chat.model: is missing"),
         ("llm:\n  agents:\n    Bad Id: {}\n", "llm.agents.Bad Id"),

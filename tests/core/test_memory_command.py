@@ -190,6 +190,24 @@ async def test_a_full_disk_takes_no_output(house: House) -> None:
         assert (done.code, done.err) == (1, what)
 
 
+async def test_a_full_disk_takes_no_export(house: House) -> None:
+    done = await house.memory("export", "/dev/full")
+    what = "hairem: /dev/full: cannot be written: No space left on device\n"
+    assert (done.code, done.err) == (2, what)
+
+
+async def test_a_long_path_of_temporary_files_is_no_obstacle(house: House, tmp_path: Path) -> None:
+    place = tmp_path / ("x" * 110)
+    place.mkdir()
+    where = ("--data", house.data, "--config", house.config)
+    done = await hairem("memory", "stats", *where, TMPDIR=str(place))
+    assert (done.code, done.err) == (0, "")
+    target = tmp_path / "memory.ndjson"
+    done = await hairem("memory", "export", target, *where, TMPDIR=str(place))
+    assert (done.code, target.exists()) == (0, True), done
+    assert list(place.iterdir()) == []
+
+
 async def test_two_commands_at_once(house: House) -> None:
     done = await asyncio.gather(
         *(

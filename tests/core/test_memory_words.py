@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -31,6 +32,34 @@ def test_what_is_written_is_whole_or_not_there(tmp_path: Path) -> None:
             break_off(before)
         assert before.read_text() == "the last one"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["x.ndjson", "x.ndjson.gz"])
+def test_what_fails_while_it_is_written_is_not_the_file(tmp_path: Path, name: str) -> None:
+    def fail() -> None:
+        with opened_to_write(str(tmp_path / name)) as sink:
+            sink.write(b"{}\n")
+            raise OSError("the network is down")
+
+    with pytest.raises(OSError, match="the network is down"):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["x.ndjson", "x.ndjson.gz"])
+@pytest.mark.parametrize("size", [3, 1_000_000])
+def test_a_disk_that_is_full_is_told_by_the_file(tmp_path: Path, name: str, size: int) -> None:
+    """At once, or when the last of it is written."""
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    path = tmp_path / name
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, usual[1]))
+        with pytest.raises(WrongInput) as told, opened_to_write(str(path)) as sink:
+            sink.write(os.urandom(size))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert str(told.value) == f"{path}: cannot be written: File too large"
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["x.ndjson", "x.ndjson.gz"])

@@ -1,7 +1,7 @@
 """All of memory together: what is archived is found when asked for, and warm again once of use."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -100,6 +100,39 @@ async def test_health_tells_of_an_archive_that_is_away(tmp_path: Path) -> None:
     try:
         assert "archive_error" not in await service.describe(), "nobody asked it yet"
         assert await service.store.recall("renarde", "x", limit=5, include_archived=True) == []
+        assert "127.0.0.1:1" in (await service.describe())["archive_error"]
+    finally:
+        await service.close()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda service: service.archive.statistics(),
+        lambda service: service.mover.reconcile(),
+        lambda service: service.dreamer.dream("asked"),
+        lambda service: service.store.recall("renarde", "x", limit=5, include_archived=True),
+    ],
+)
+async def test_health_tells_of_an_archive_no_more_once_it_is_back(
+    service: MemoryService, ask: Callable[[MemoryService], Awaitable[object]]
+) -> None:
+    file = Path(service.archive.where)
+    file.write_bytes(b"damaged" * 1000)
+    assert await service.store.recall("renarde", "x", limit=5, include_archived=True) == []
+    assert "not a database" in (await service.describe())["archive_error"]
+    file.unlink()
+    await ask(service)
+    assert "archive_error" not in await service.describe()
+
+
+async def test_an_archive_that_is_not_asked_is_not_back(tmp_path: Path) -> None:
+    url = SecretStr("mysql+aiomysql://u:p@127.0.0.1:1/db")
+    service = await MemoryService.open(tmp_path, MemoryConfig(archive_url=url))
+    try:
+        await service.mover.reconcile()
+        assert "127.0.0.1:1" in (await service.describe())["archive_error"]
+        assert await service.mover.archive([]) == 0
         assert "127.0.0.1:1" in (await service.describe())["archive_error"]
     finally:
         await service.close()

@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,11 +41,24 @@ async def hairem(*arguments: str | Path, timeout: float = 40, **environment: str
 async def hairem_on_a_full_disk(*arguments: str | Path, **environment: str) -> Outcome:
     """Run the command to its end, where nothing can be written to standard output."""
     with Path("/dev/full").open("wb") as full:
-        process = await _start(arguments, environment, full)
-        async with asyncio.timeout(40):
-            _, err = await process.communicate()
+        return await _unread(arguments, environment, full)
+
+
+async def hairem_without_a_reader(*arguments: str | Path, **environment: str) -> Outcome:
+    """Run the command to its end, where who read standard output has gone, as in `| head`."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "wb") as pipe:
+        return await _unread(arguments, environment, pipe)
+
+
+async def hairem_without_room(*arguments: str | Path, **environment: str) -> Outcome:
+    """Run the command to its end, where no file takes a single byte; pipes do."""
+    process = await _start(arguments, environment, preexec_fn=_take_no_bytes)
+    async with asyncio.timeout(40):
+        out, err = await process.communicate()
     assert process.returncode is not None
-    return Outcome(code=process.returncode, out="", err=err.decode())
+    return Outcome(code=process.returncode, out=out.decode(), err=err.decode())
 
 
 class RunningCore:
@@ -106,10 +121,25 @@ class RunningCore:
         return (self.data / "redis" / "address").read_text().strip()
 
 
+def _take_no_bytes() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+
+async def _unread(
+    arguments: tuple[str | Path, ...], extra: dict[str, str], stdout: IO[bytes]
+) -> Outcome:
+    process = await _start(arguments, extra, stdout)
+    async with asyncio.timeout(40):
+        _, err = await process.communicate()
+    assert process.returncode is not None
+    return Outcome(code=process.returncode, out="", err=err.decode())
+
+
 async def _start(
     arguments: tuple[str | Path, ...] | list[str | Path],
     extra: dict[str, str],
     stdout: int | IO[bytes] = PIPE,
+    preexec_fn: Callable[[], None] | None = None,
 ) -> Process:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HAIREM_")}
     return await asyncio.create_subprocess_exec(
@@ -119,4 +149,5 @@ async def _start(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=stdout,
         stderr=PIPE,
+        preexec_fn=preexec_fn,
     )

@@ -6,8 +6,8 @@ it by then, and `reconcile` clears up.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import batched
@@ -23,8 +23,6 @@ from hairem_core.memory.fragments import FragmentStore
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.writer import Change, Head, Writer
 from hairem_core.sdk.message import now
-
-_LOGGER = logging.getLogger(__name__)
 
 _AT_ONCE = 500
 """Fragments of one hand-over."""
@@ -49,8 +47,11 @@ class ArchiveMover:
         self._archive = archive
         self._clock = clock
         self._lock = asyncio.Lock()
-        self.problem: str | None = None
-        """Why the archive could not be reached the last time; None while it can."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why the archive was away the last time it was asked; None where it was not."""
+        return self._archive.problem
 
     async def exclusively[T](self, work: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `work`, during which nothing is handed over.
@@ -68,14 +69,10 @@ class ArchiveMover:
         MemoryUnavailable.
         """
         moved = 0
-        try:
+        with suppress(ArchiveUnavailable):
             for some in batched(fragments, _AT_ONCE, strict=False):
                 async with self._lock:
                     moved += await self._hand_over([each for each in some if not each.pinned])
-        except ArchiveUnavailable as err:
-            self._tell(err)
-        else:
-            self._tell(None)
         return moved
 
     async def restore(self, ids: Collection[UUID]) -> list[Fragment]:
@@ -97,7 +94,7 @@ class ArchiveMover:
         that cannot be reached is told as in `archive`. Raises MemoryUnavailable.
         """
         removed = 0
-        try:
+        with suppress(ArchiveUnavailable):
             async for page in self._archive.all_ids():
                 async with self._lock:
                     doubles = await self._fragments.existing(page)
@@ -106,10 +103,6 @@ class ArchiveMover:
                         removed += await self._archive.remove(doubles, scrub=False)
                     if forgotten:
                         removed += await self._archive.remove(forgotten)
-        except ArchiveUnavailable as err:
-            self._tell(err)
-        else:
-            self._tell(None)
         return removed
 
     async def _hand_over(self, wanted: Sequence[Fragment]) -> int:
@@ -174,13 +167,3 @@ class ArchiveMover:
             for each, fragment in fragments.items()
             if not fragment.pinned
         }
-
-    def _tell(self, err: ArchiveUnavailable | None) -> None:
-        if err is None:
-            if self.problem is not None:
-                _LOGGER.info("%s: reached again", self._archive.where)
-            self.problem = None
-            return
-        if self.problem is None:
-            _LOGGER.warning("nothing is archived, and all stays in memory: %s", err)
-        self.problem = str(err)

@@ -4,10 +4,14 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from hairem_core.memory.archive.tables import FRAGMENT, valid_from_of
 from hairem_core.memory.fragment import Fragment, Kind
@@ -15,6 +19,30 @@ from hairem_core.memory.interpret.text import folded
 from hairem_core.memory.scope import Scope
 
 type Condition = sa.ColumnElement[bool]
+
+_MOST_KEYS = 10_000
+"""Of entities, in one statement, twice each: SQLite takes some 32,000 values in one."""
+
+
+class _Elements(FunctionElement[str]):
+    """The elements of a list of JSON, as the column `value` of a table's rows.
+
+    Each row's few are looked up among the keys that are wanted, however many those are: one
+    comparison for each key is more than SQLite takes (1,000), and slow.
+    """
+
+    inherit_cache = True
+
+
+@compiles(_Elements, "sqlite")
+def _in_sqlite(element: _Elements, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Elements, "mysql")
+def _in_mariadb(element: _Elements, compiler: SQLCompiler, **options: Any) -> str:
+    of = compiler.process(element.clauses, **options)
+    return f"JSON_TABLE({of}, '$[*]' COLUMNS (value LONGTEXT PATH '$'))"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +71,10 @@ class Selection:
     as_of: datetime | None = None
     """What was held then, whether or not it holds now; `with_replaced` does not count."""
 
+    @cached_property
+    def _keys(self) -> frozenset[str] | None:
+        return None if self.about is None else frozenset(self.about)
+
     def condition(self) -> Condition:
         """Return the same as SQL, or more than that: what SQL cannot tell, `admits` does."""
         columns = FRAGMENT.c
@@ -53,10 +85,10 @@ class Selection:
             conditions.append(columns.kind.in_(self.kinds))
         if self.subject is not None:
             conditions.append(columns.subject == self.subject)
-        if self.about is not None:
-            quoted = [json.dumps(each, ensure_ascii=False) for each in self.about]
-            named = [columns.about.contains(each, autoescape=True) for each in quoted]
-            conditions.append(sa.or_(columns.subject.in_(self.about), *named))
+        if self._keys is not None and len(self._keys) <= _MOST_KEYS:
+            named = _Elements(columns.about).table_valued("value", name="named")
+            names_one = sa.exists().select_from(named).where(named.c.value.in_(self._keys))
+            conditions.append(sa.or_(columns.subject.in_(self._keys), names_one))
         if self.speaker is not None:
             conditions.append(columns.speaker == self.speaker)
         if self.since is not None:
@@ -72,7 +104,7 @@ class Selection:
 
     def admits(self, fragment: Fragment) -> bool:
         """Return whether a fragment is meant that fulfils `condition`."""
-        if self.about is not None and not {fragment.subject, *fragment.about} & {*self.about}:
+        if self._keys is not None and self._keys.isdisjoint({fragment.subject, *fragment.about}):
             return False
         if self.as_of is not None and not fragment.held_at(self.as_of):
             return False
@@ -88,7 +120,7 @@ class Selection:
 
     def admits_row(self, row: Any) -> bool:
         """Return the same as `admits`, for a row with `columns`; `text` and `origins` aside."""
-        if self.about is not None and _about_of(row).isdisjoint(self.about):
+        if self._keys is not None and self._keys.isdisjoint(_about_of(row)):
             return False
         return self.as_of is None or valid_from_of(row) <= self.as_of
 

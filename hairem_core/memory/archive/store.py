@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hairem_core.memory.archive.engine import ERRORS, Engine, Tls
 from hairem_core.memory.archive.errors import AnchorRefused, ArchiveUnavailable
 from hairem_core.memory.archive.migrations.run import MIGRATIONS, MigrationFailed, migrate
+from hairem_core.memory.archive.reach import Reach
 from hairem_core.memory.archive.search import ArchiveHit, rank
 from hairem_core.memory.archive.selection import Selection, after, visible
 from hairem_core.memory.archive.tables import (
@@ -73,6 +74,7 @@ class ColdArchive:
         ArchiveUnavailable: not a known address, a certificate that cannot be read.
         """
         self._engine = Engine.of(url, tls, folder)
+        self._reach = Reach(self._engine.where)
         self._migrations = migrations
         self._preparing = asyncio.Lock()
         # One after another: writes that meet would be refused as deadlocks, or wait in a thread.
@@ -100,6 +102,11 @@ class ColdArchive:
     def where(self) -> str:
         """Where it is, without name and password."""
         return self._engine.where
+
+    @property
+    def problem(self) -> str | None:
+        """Why it was away the last time it was asked; None where it answered, or was not asked."""
+        return self._reach.problem
 
     async def prepare(self) -> None:
         """Reach the database and bring its schema up to date, if that was not done yet."""
@@ -272,10 +279,12 @@ class ColdArchive:
                 told = await connection.exec_driver_sql(f"OPTIMIZE TABLE {tables}")
                 failed = [row for row in told.mappings() if row["Msg_type"].lower() == "error"]
             if failed:
-                raise ArchiveUnavailable(
-                    f"what was removed could not be wiped out: {failed[0]['Msg_text']}",
-                    where=self.where,
-                    hint="The user needs the rights SELECT, INSERT, ALTER and CREATE.",
+                raise self._reach.away(
+                    ArchiveUnavailable(
+                        f"what was removed could not be wiped out: {failed[0]['Msg_text']}",
+                        where=self.where,
+                        hint="The user needs the rights SELECT, INSERT, ALTER and CREATE.",
+                    )
                 )
         async with self._writing() as connection:
             await connection.execute(sa.delete(STATE).where(_IS_SCRUB))
@@ -349,9 +358,10 @@ class ColdArchive:
             async with self._one_writes, self._engine.writing.connect() as connection:
                 version = await connection.run_sync(migrate, self._migrations)
         except MigrationFailed as err:
-            raise ArchiveUnavailable(err.what, where=self.where, hint=err.hint) from err
+            away = ArchiveUnavailable(err.what, where=self.where, hint=err.hint)
+            raise self._reach.away(away) from err
         except ERRORS as err:
-            raise self._engine.unavailable(err) from err
+            raise self._reach.away(self._engine.unavailable(err)) from err
         async with self._transaction(self._engine.reading) as connection:
             await self._look_at_durability(connection)
             is_due = await _owes_scrub(connection) == _DUE
@@ -380,7 +390,8 @@ class ColdArchive:
             async with engine.begin() as connection:
                 yield connection
         except ERRORS as err:
-            raise self._engine.unavailable(err) from err
+            raise self._reach.away(self._engine.unavailable(err)) from err
+        self._reach.there()
 
     async def _look_at_durability(self, connection: AsyncConnection) -> None:
         if self._engine.kind == "mariadb":

@@ -49,13 +49,13 @@ async def test_a_server_that_dies_and_comes_back(own: MariaDb, tmp_path: Path) -
         await archive.fetch([whole().id], _ALL)
     assert "Check that the MariaDB server runs" in str(caught.value)
     assert await mover.archive(known) == 0
-    assert mover.problem is not None
+    assert archive.problem is not None
     assert await warm.fragments.existing([fragment(1).id]) == {fragment(1).id}
 
     await asyncio.to_thread(own.start)
     assert await archive.fetch([whole().id], _ALL) == {whole().id: item(whole(), 1, 2)}
     assert await mover.archive(known) == 1
-    assert mover.problem is None
+    assert archive.problem is None
     await warm.database.close()
     await archive.close()
 

@@ -213,15 +213,15 @@ async def test_an_archive_that_is_away_costs_nothing_and_is_told_once(
     with pytest.raises(ArchiveUnavailable, match="not a database"):
         await mover.restore([fragment(1).id])
     assert await stored(warm, [fragment(1).id]) == {fragment(1).id: known[0]}
-    assert mover.problem is not None
-    assert "not a database" in mover.problem
+    assert archive.problem is not None
+    assert "not a database" in archive.problem
     warnings = [each for each in caplog.records if each.levelno >= logging.WARNING]
     assert len(warnings) == 1
     assert "all stays in memory" in warnings[0].getMessage()
 
     (folder / "archive.sqlite3").unlink()  # mended: the same object goes on
     assert await mover.archive(known) == 1
-    assert mover.problem is None
+    assert archive.problem is None
     assert caplog.records[-1].getMessage().endswith("reached again")
     await archive.close()
 
@@ -243,8 +243,8 @@ async def test_a_full_disk_costs_nothing(warm: Warm, sqlite_url: str) -> None:
     known = list((await stored(warm, [fragment(number).id for number in range(100)])).values())
 
     assert await mover.archive(known) == 0
-    assert mover.problem is not None
-    assert "full" in mover.problem
+    assert archive.problem is not None
+    assert "full" in archive.problem
     assert len(await stored(warm, [each.id for each in known])) == 100
     assert (await archive.statistics())["fragments"] == 0
 

@@ -169,6 +169,23 @@ async def test_selections(archive: ColdArchive, selection: Selection, meant: set
     assert found == [(sent[number - 1], None) for number in sorted(meant)]
 
 
+@pytest.mark.parametrize("count", [1_100, 5_000, 40_000])
+async def test_a_selection_about_thousands(archive: ColdArchive, count: int) -> None:
+    sent = [
+        fragment(1, about=("tea", f"key {count - 1}")),
+        fragment(2, kind="fact", subject="key 7"),
+        fragment(3, about=("tea", "Zoé 🍵", 'a "b" \\ \n%')),
+        fragment(4, subject="cup", about=("KEY 7", "key", f"key {count}")),
+    ]
+    await archive.put([(each, None) for each in sent])
+    keys = [*(f"key {number}" for number in range(count)), "Zoé 🍵", 'a "b" \\ \n%']
+
+    found = [each async for page in archive.select(Selection(about=keys)) for each, _ in page]
+    assert found == sent[:3]
+    hits = await archive.search(sent[1].content, _ALL, limit=5, about=keys)
+    assert {each.fragment.id for each in hits} == {each.id for each in sent[:3]}
+
+
 async def test_the_anchor_is_a_witness(archive_url: str) -> None:
     archive = await ColdArchive.open(archive_url)
     assert await archive.last_anchor() is None

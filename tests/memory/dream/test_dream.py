@@ -237,7 +237,8 @@ async def test_an_archive_that_is_away_keeps_nothing_else_back(
     async def away(*args: object, **kwargs: object) -> None:
         from hairem_core.memory.archive.errors import ArchiveUnavailable
 
-        raise ArchiveUnavailable("does not answer", where="nas", hint="Start it.")
+        err = ArchiveUnavailable("does not answer", where="nas", hint="Start it.")
+        raise archive.cold._reach.away(err)
 
     with monkeypatch.context() as patch:
         for name in ("put", "anchor", "last_anchor"):

@@ -32,7 +32,7 @@ _PLACES = (
                 "To be erased: 1,200 events, 1,200 fragments, 1,200 archived fragments, "
                 "1,200 entities, 1,200 relations, 1,200 values that agents kept, "
                 "1,200 digests of dreams, 1,200 messages on the bus.\n"
-                "1200 events stay: something else rests on them."
+                "1,200 events stay: something else rests on them."
             ),
         ),
         (
