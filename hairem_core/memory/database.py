@@ -339,7 +339,14 @@ class Database:
 
     async def _applied(self) -> dict[int, str | None]:
         """Return the numbers of the steps that were applied, and by which hAIrem."""
-        if "schema_version" not in (await self.query("INFO FOR DB"))["tables"]:
+        tables = (await self.query("INFO FOR DB"))["tables"]
+        if "schema_version" not in tables:
+            if tables:
+                raise MemoryUnavailable(
+                    "too much of it is missing for it to be read",
+                    where=self._where,
+                    hint="Restore a backup, or move it away to begin anew.",
+                )
             return {}
         rows = await self.query("SELECT * FROM schema_version")
         return {int(row["id"].id): row.get("by") for row in rows}

@@ -20,6 +20,7 @@ from hairem_core.memory.address import EMBEDDED
 from hairem_core.memory.database import Database, Statement
 from hairem_core.memory.errors import MemoryUnavailable
 from hairem_core.memory.folder import COPY, beside, size_of
+from hairem_core.memory.logguard import LogGuard
 from hairem_core.memory.paging import PAGE
 from hairem_core.memory.writer import Change, Head, Writer
 
@@ -241,6 +242,7 @@ class _Vacuum:
     async def _clear(self) -> None:
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
         self._lock_file.unlink(missing_ok=True)
+        LogGuard(self._folder).forget()
 
 
 def _insertion(table: str, rows: Iterable[dict[str, Any]]) -> Statement:

@@ -11,6 +11,7 @@ import pytest
 
 from hairem_core.memory import logguard
 from hairem_core.memory.chain import ChainCheck
+from hairem_core.memory.database import Database, Statement
 from hairem_core.memory.errors import MemoryUnavailable
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.vacuum import vacuum
@@ -79,6 +80,14 @@ async def test_on_demand_it_goes_on_before_the_damage_and_keeps_the_log(folder: 
     assert next(kept.iterdir()).read_bytes() == as_it_is
 
 
+async def test_of_what_is_left_too_little_may_be_readable(folder: Path) -> None:
+    database = await Database.open(f"surrealkv://{folder}")
+    await database.transact([Statement(text="REMOVE TABLE schema_version")])
+    await database.close()
+    with pytest.raises(MemoryUnavailable, match="too much of it is missing"):
+        await opened(folder)
+
+
 async def test_the_end_of_an_unfinished_write_is_cut_off(folder: Path) -> None:
     with log_of(folder).open("ab") as file:
         file.write(b"the beginning of something that nobody was told of")
@@ -104,6 +113,7 @@ async def test_killed_while_it_was_opened_the_log_is_as_before(folder: Path) -> 
 async def test_a_store_that_took_its_place_is_known_as_it_is(folder: Path) -> None:
     store = await opened(folder)
     await vacuum(store.database, store.writer)
+    assert not list(folder.parent.glob("*~*"))
     await told(store, "later")
     await store.close()
     store = await opened(folder)
