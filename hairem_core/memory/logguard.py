@@ -32,6 +32,8 @@ class LogGuard:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._held = beside(folder, HELD)
+        self._held_of = self._held / "of"
+        """Says of which folder they are."""
         self._whole = beside(folder, WHOLE)
         self._whole_now: tuple[str, int] | None = None
         """Name and length of the last file of the log, all of which is on the disk."""
@@ -46,6 +48,7 @@ class LogGuard:
         logs = self._logs()
         try:
             self._held.mkdir()
+            self._held_of.write_text(self._identity(), encoding="ascii")
             for each in logs:
                 os.link(each, self._held / each.name)
         except OSError as err:
@@ -82,8 +85,11 @@ class LogGuard:
 
     def put_back(self) -> None:
         """Let the log be as it was when it was held."""
-        for each in self._held_files():
-            each.replace(self._log_of(each))
+        # A folder that was restored meanwhile is another one.
+        with suppress(OSError):
+            if self._held_of.read_text(encoding="ascii") == self._identity():
+                for each in self._held_files():
+                    each.replace(self._log_of(each))
         shutil.rmtree(self._held, ignore_errors=True)
 
     def note(self, *, is_last: bool = False) -> None:
@@ -115,6 +121,9 @@ class LogGuard:
         """Note that another store takes this one's place."""
         self._whole_now = self._to_note = None
         self._whole.unlink(missing_ok=True)
+
+    def _identity(self) -> str:
+        return str(self._folder.stat().st_ino)
 
     def _known(self) -> tuple[str, int] | None:
         try:

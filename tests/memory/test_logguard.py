@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
@@ -108,6 +109,18 @@ async def test_killed_while_it_was_opened_the_log_is_as_before(folder: Path) -> 
     with pytest.raises(MemoryUnavailable, match="damaged"):
         await opened(folder)
     assert log_of(folder).read_bytes() == as_it_is
+
+
+async def test_a_folder_that_was_restored_meanwhile_stays_as_it_is(folder: Path) -> None:
+    backup = folder.with_name("backup")
+    shutil.copytree(folder, backup)
+    damage(folder, 0.5)
+    logguard.LogGuard(folder).hold()
+    shutil.rmtree(folder)
+    shutil.copytree(backup, folder)
+    store = await opened(folder)
+    assert len(await heard(store)) == 40
+    await store.close()
 
 
 async def test_a_store_that_took_its_place_is_known_as_it_is(folder: Path) -> None:

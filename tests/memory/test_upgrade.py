@@ -17,6 +17,7 @@ from hairem_core import __version__
 from hairem_core.memory.database import Database, Statement
 from hairem_core.memory.errors import MemoryUnavailable, UpgradeFailed
 from hairem_core.memory.folder import lock_folder, unlock_folder
+from hairem_core.memory.logguard import LogGuard
 from hairem_core.memory.schema.steps import Step, schema_steps
 from tests.memory.test_migration import check, old_store
 from tests.support.child import ROOT
@@ -140,7 +141,9 @@ async def test_killed_at_any_moment_it_is_the_old_one_or_the_new_one(
             process.kill()
             await process.wait()
             kills += 1
-        unlock_folder(lock_folder(folder))  # what whoever opens it next begins with
+        lock = lock_folder(folder)  # what whoever opens it next begins with
+        LogGuard(folder).put_back()
+        unlock_folder(lock)
         assert beside(folder) == {"kept"}
         if digests(folder) != before:
             with pytest.raises(MemoryUnavailable, match=f"schema is number {_NEWEST}"):
