@@ -265,7 +265,7 @@ async def test_two_conversations_at_once_do_not_mix(
 async def test_an_agent_killed_in_mid_answer_is_heard_of_and_comes_back(
     core: Core, client: Client, model: ScriptedModel
 ) -> None:
-    model.script.rules.append(Rule(match="slow", reply=["One "] * 100, delay_chunk=0.05))
+    model.script.rules.append(Rule(match="slow", reply=["One "] * 40, delay_chunk=0.05))
     assert core.new_token
     async with Client.connect(core.address, core.new_token) as neighbour:
         await neighbour.receive()
@@ -314,7 +314,7 @@ async def test_agents_are_listed_then_every_change_is_told(core: Core, client: C
 async def test_redis_lost_in_mid_turn_is_heard_of(
     core: Core, client: Client, model: ScriptedModel
 ) -> None:
-    model.script.rules.append(Rule(match="slow", reply=["One "] * 200, delay_chunk=0.05))
+    model.script.rules.append(Rule(match="slow", reply=["One "] * 60, delay_chunk=0.05))
     turn = await client.send("converse", agent_id="renarde", text="slow please")
     await client.receive_for(turn)
     await client.receive_for(turn)
