@@ -15,7 +15,7 @@ def to_messages(request: ChatRequest) -> list[dict[str, Any]]:
     name: few providers take a `name` beside the words.
     """
     system = [_part(each) for each in request.messages if each.role == "system" and each.content]
-    speakers = {each.name for each in request.messages if each.role == "user"}
+    speakers = {each.name for each in request.messages if each.role == "user"} - {None}
     messages: list[dict[str, Any]] = []
     if system:
         messages.append({"role": "system", "content": "\n\n".join(system)})

@@ -146,9 +146,7 @@ async def test_all_that_is_known_of_somebody_answers(
         found = await store.recall(agent, question, limit=9, asker="user:anna")
         marked = [each for each in found if each.why and each.why.is_answer]
         assert marked == found[: len(marked)]
-        assert {each.speaker for each in marked} == (
-            {f"user:{who}"} if agent == "renarde" else set()
-        )
+        assert {each.speaker for each in marked} == expected
         assert not any("Porto" in each.content for each in marked), "it holds no more"
         assert len({each.content for each in marked}) == len(marked)
     assert len(await store.recall("renarde", question, limit=1, asker="user:anna")) == 1
