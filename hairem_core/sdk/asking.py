@@ -5,12 +5,14 @@ import re
 _ABOUT_MEMORY = re.compile(
     r"\bwhat (?:did|have|had) (?:i|we) (?:tell|told|say|said|ask|asked)\b|"
     r"\bdo you (?:still )?(?:remember|recall)\b|"
-    r"\bwhat (?:else )?do you (?:remember|recall|know (?:about|of))\b|\bremind me\b|"
-    r"\bwhat you know (?:about|of)\b|\btell me (?:all |everything |more )?about\b|"
+    r"\bwhat (?:else )?do you (?:remember|recall|know (?:about|of))\b|"
+    r"\bremind me\b(?! (?:to|at|in|on|every)\b)|"
+    r"\bwhat you know (?:about|of)\b|\btell me (?:all |everything |more )?about\b(?! you)|"
     r"\bqu'est-ce que (?:je|nous) t'a\w+|\bque t'ai-je\b|\bqu'ai-je dit\b|"
-    r"\bte (?:souviens|rappelles)[- ]tu\b|\btu te (?:souviens|rappelles)\b|\brappelle[- ]moi\b|"
+    r"\bte (?:souviens|rappelles)[- ]tu\b|\btu te (?:souviens|rappelles)\b|"
+    r"\brappelle[- ]moi\b(?! (?:de|à|dans|demain)\b| d')|"
     r"\b(?:que|quoi) sais[- ]tu (?:de |d'|sur )|\bque tu sais (?:de |d'|sur )|"
-    r"\btu sais quoi (?:de |d'|sur )|\bparle[- ]moi (?:de |d')",
+    r"\btu sais quoi (?:de |d'|sur )|\bparle[- ]moi (?:de |d')(?!toi|vous)",
     re.IGNORECASE,
 )
 _OF_WHOM = re.compile(
