@@ -5,6 +5,7 @@ until the index is made anew.
 """
 
 import hashlib
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -46,6 +47,7 @@ NEIGHBOUR = 0.3
 """Weight of the previous and the next turn's vectors beside a turn's own."""
 _ANYBODY = "user:house"
 """Who speaks where the client knows no person: no name, and a word of many questions."""
+_EPISODE = KINDS.index("episode")
 FOREVER = np.iinfo(np.int64).max
 NOBODY = -1
 
@@ -109,7 +111,7 @@ class Columns:
         """Keys of people of whom facts tell."""
         self._people: dict[str, int] = {}
         self.slots: list[str] = []
-        """What facts tell, such as `lives_in`."""
+        """What facts tell, such as `lives_in`, or `sister/lives_in` of somebody's sister."""
         self._slots: dict[str, int] = {}
         self._ascends = True
         """Whether `seq` does, as it should: what is new has the highest number."""
@@ -220,6 +222,15 @@ class Columns:
         rows = np.flatnonzero(self.id == np.void(fragment_id.bytes))
         return {int(self.seq[row]) for row in rows}
 
+    def ended(self, events: Iterable[UUID]) -> dict[UUID, datetime]:
+        """Return which of these events told of what holds no more, and since when."""
+        marks = {event_mark(each): each for each in events}
+        rows = np.flatnonzero(self.live & (self.valid_to != FOREVER) & (self.kind == _EPISODE))
+        rows = rows[np.isin(self.event[rows], list(marks))]
+        return {
+            marks[int(self.event[row])]: from_milliseconds(int(self.valid_to[row])) for row in rows
+        }
+
     def uuid(self, row: int) -> UUID:
         """Return the id of the fragment in a row."""
         return UUID(bytes=self.id[row].tobytes())
@@ -301,6 +312,9 @@ class Columns:
             return NOBODY
         # Of which one may have several, the slot names its value.
         slot = told[1].partition(":")[0]
+        # Where somebody's sister lives is not where they live.
+        if relative := told[0].partition("/")[2]:
+            slot = f"{relative}/{slot}"
         if slot not in self._slots:
             self._slots[slot] = len(self.slots)
             self.slots.append(slot)

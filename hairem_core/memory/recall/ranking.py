@@ -25,9 +25,8 @@ import numpy as np
 from hairem_core.memory.arrays import Bools, Floats, Ints, Vectors
 from hairem_core.memory.decay import strengths
 from hairem_core.memory.fragment import KINDS, Kind
-from hairem_core.memory.interpret.entities import entity_key
-from hairem_core.memory.interpret.slots import is_asked_for, words_of_question
 from hairem_core.memory.interpret.text import folded, plain
+from hairem_core.memory.recall.answers import answering, codes_of
 from hairem_core.memory.recall.columns import (
     FOREVER,
     NEIGHBOUR,
@@ -38,6 +37,7 @@ from hairem_core.memory.recall.columns import (
 )
 from hairem_core.memory.recall.text import Filters, TextIndex
 from hairem_core.memory.scope import Scope
+from hairem_core.sdk.asking import of_whom
 from hairem_core.sdk.recollection import Why
 
 MEANING = 1.5
@@ -188,7 +188,9 @@ def rank(
     if question.vector is not None:
         meaning = np.concatenate([_meaning(part, question.vector, scope) for part in parts])
     words, meaning = words * allowed, meaning * allowed
-    answers = np.concatenate([_answers(part, question) for part in parts])
+    answers = np.concatenate(
+        [answering(each.columns, each.size, question.text, each.people) for each in parts]
+    )
     matching = np.flatnonzero(allowed & ((words > 0) | (meaning >= _LEAST_COSINE) | answers))
     if not len(matching):
         return []
@@ -199,6 +201,10 @@ def rank(
     left = np.concatenate([_strengths(*each, now) for each in zip(parts, rows, strict=True)])
     score = after_fading(words + MEANING * meaning, left)
     score *= np.concatenate([_tilt(*each) for each in zip(parts, rows, strict=True)])
+    if of_whom(question.text) is not None:
+        # Of all that is known of somebody, what matters comes first.
+        matters = [part.columns.importance[each] for part, each in zip(parts, rows, strict=True)]
+        score = np.where(answers[matching], np.concatenate(matters), score)
     score = np.where(answers[matching], score + score.max(), score)
     hits: list[Hit] = []
     seen: set[tuple[UUID, str, int]] = set()
@@ -333,28 +339,6 @@ def _strengths(part: Part, rows: Ints, now: datetime) -> Floats:
     )
 
 
-def _answers(part: Part, question: Question) -> Bools:
-    """Return which rows are just what is asked for: "Where do I live?" has no word in common with
-    "I moved to Lyon", and all with what others say of where they live; shape (size,).
-    """
-    columns, size = part.columns, part.size
-    nothing = np.zeros(size, np.bool_)
-    if len(part.people) != 1:
-        return nothing
-    words = words_of_question(question.text)
-    asked = [code for code, slot in enumerate(columns.slots) if is_asked_for(slot, words)]
-    if not asked:
-        return nothing
-    return np.isin(columns.slot[:size], asked) & np.isin(columns.whom[:size], _codes(part))
-
-
-def _codes(part: Part) -> list[int]:
-    """Return the indices in `people` of columns under which facts tell of who is asked about."""
-    columns, people = part.columns, part.people
-    keys = {*people, *(entity_key(name) for who, name in columns.speakers if who in people)}
-    return [code for key in keys if (code := columns.person(key)) != NOBODY]
-
-
 def _tilt(part: Part, rows: Ints) -> Floats:
     """Return what a row's kind makes of its score; shape (len(rows),)."""
     columns, size = part.columns, part.size
@@ -367,7 +351,7 @@ def _tilt(part: Part, rows: Ints) -> Floats:
     tilt = tilt * (1 + _SPEAKER * np.isin(columns.speaker[rows], codes))
     # Of the favourite colours of ten people, nine are not asked for.
     whom = columns.whom[:size]
-    others = (whom != NOBODY) & ~np.isin(whom, _codes(part))
+    others = (whom != NOBODY) & ~np.isin(whom, codes_of(columns, part.people))
     if not others.any():
         return tilt
     # And neither are the words in which the nine told theirs.
