@@ -134,3 +134,77 @@ async def test_a_note_of_several_things_answers_none(store: MemoryStore) -> None
     found = await store.recall("renarde", "Where does Anna live?", limit=5)
     assert len(found) == 2
     assert not any(each.why and each.why.is_answer for each in found)
+
+
+RELATIVES = {
+    "user:rex": [
+        "My son lives in Bergen",
+        "I live in Oslo",
+        "My cat is called Félix",
+        "My car is red",
+        "My wife is Claire",
+        "I work at Bosch",
+    ],
+    "user:tom": ["Mon fils Lars habite à Bergen", "J'habite à Oslo", "Je travaille chez Bosch"],
+    "user:sue": ["I work at the school", "My brother works at the bank"],
+    "user:claire": ["I work at Nestlé"],
+}
+
+
+@pytest.mark.parametrize(
+    ("asker", "question", "answers"),
+    [
+        ("user:rex", "Where does my son live?", ["My son lives in Bergen"]),
+        ("user:rex", "Où habite mon fils ?", ["My son lives in Bergen"]),
+        ("user:rex", "Do I know where my son lives?", ["My son lives in Bergen"]),
+        (None, "Where does Rex's son live?", ["My son lives in Bergen"]),
+        (None, "Where does the son of Rex live?", ["My son lives in Bergen"]),
+        (None, "Où habite le fils de Rex ?", ["My son lives in Bergen"]),
+        ("user:pia", "Where does Sue's brother work?", ["My brother works at the bank"]),
+        ("user:pia", "Où travaille le frère de Sue ?", ["My brother works at the bank"]),
+        ("user:pia", "Où travaille le petit frère de Sue ?", ["My brother works at the bank"]),
+        ("user:sue", "Where does my brother work?", ["My brother works at the bank"]),
+        ("user:sue", "Where do I work with my brother?", ["I work at the school"]),
+        ("user:tom", "Where does my son live?", ["Mon fils Lars habite à Bergen"]),
+        ("user:tom", "Où habite mon fils ?", ["Mon fils Lars habite à Bergen"]),
+        (None, "Where does Tom's son live?", ["Mon fils Lars habite à Bergen"]),
+        (None, "Où habite le fils de Tom ?", ["Mon fils Lars habite à Bergen"]),
+        (None, "Where does Lars live?", ["Mon fils Lars habite à Bergen"]),
+        ("user:rex", "Où habite Lars ?", ["Mon fils Lars habite à Bergen"]),
+        ("user:rex", "Where do I live?", ["I live in Oslo"]),
+        (None, "Where does Rex live?", ["I live in Oslo"]),
+        ("user:rex", "Where does my landlord live?", []),
+        ("user:rex", "Où habite ma propriétaire ?", []),
+        (None, "Where does Rex's landlord live?", []),
+        ("user:rex", "What is my cat called?", ["My cat is called Félix"]),
+        ("user:rex", "Comment s'appelle mon chat ?", ["My cat is called Félix"]),
+        ("user:rex", "Who is my wife?", ["My wife is Claire"]),
+        (None, "Qui est la femme de Rex ?", ["My wife is Claire"]),
+        ("user:rex", "Where does my wife work?", ["I work at Nestlé"]),
+        ("user:rex", "Où travaille ma femme ?", ["I work at Nestlé"]),
+        ("user:rex", "What is my car's colour?", ["My car is red"]),
+        ("user:rex", "Quelle est la couleur de ma voiture ?", ["My car is red"]),
+    ],
+)
+async def test_a_relative_is_not_whose_relative_they_are(
+    store: MemoryStore, asker: str | None, question: str, answers: list[str]
+) -> None:
+    for by, sayings in RELATIVES.items():
+        await _tell(store, by, sayings)
+    found = await store.recall("renarde", question, limit=9, asker=asker)
+    assert [each.content for each in found if each.why and each.why.is_answer] == answers
+    assert [each.content for each in found[: len(answers)]] == answers
+    await store.index.start_anew()
+    again = await store.recall("renarde", question, limit=9, asker=asker)
+    assert [each.content for each in again if each.why and each.why.is_answer] == answers
+
+
+async def test_who_a_relative_is_holds_wherever_they_move(store: MemoryStore) -> None:
+    await _tell(store, "user:rex", ["My son Lars lives in Bergen", "I live in Oslo"])
+    await _tell(store, "user:rex", ["Lars moved to Turin"])
+    (first, *_) = await store.recall(
+        "renarde", "Where does my son live?", limit=5, asker="user:rex"
+    )
+    assert first.content == "Lars moved to Turin"
+    assert first.why is not None
+    assert first.why.is_answer
