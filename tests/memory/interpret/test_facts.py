@@ -208,6 +208,9 @@ ENGLISH: list[tuple[str, Expected]] = [
     ("My meeting is on Tuesday at 10", [("@", "meeting time", "tuesday at 10")]),
     ("My meeting has moved to Wednesday at 9", [("@", "meeting time", "wednesday at 9")]),
     ("The dentist appointment is on Friday", [("thing:dentist appointment", "time", "friday")]),
+    ("The dentist is on Friday.", [("thing:dentist appointment", "time", "friday")]),
+    ("The dentist was moved to Monday.", [("thing:dentist appointment", "time", "monday")]),
+    ("The meeting was postponed to Tuesday", [("thing:meeting", "time", "tuesday")]),
     ("My flight is at 6pm", [("@", "flight time", "6pm")]),
     ("My appointment has been moved to Thursday", [("@", "appointment time", "thursday")]),
     ("I'm allergic to peanuts.", [("@", "allergy:peanut", "peanut")]),
@@ -284,6 +287,12 @@ FRENCH: list[tuple[str, Expected]] = [
     ("Mon numéro de téléphone est le 06 12 34 56 78", [("@", "phone number", "06 12 34 56 78")]),
     ("Ma sœur habite à Lyon", [("@/sister", "lives_in", "lyon")]),
     ("Le vélo de Gaspard est rouge", [("name:gaspard", "bike colour", "red")]),
+    ("Le dentiste est vendredi", [("thing:dentist appointment", "time", "vendredi")]),
+    ("Le dentiste a été déplacé à lundi", [("thing:dentist appointment", "time", "lundi")]),
+    (
+        "Le rendez-vous chez le dentiste est reporté à mardi",
+        [("thing:dentist appointment", "time", "mardi")],
+    ),
     ("Les poubelles passent le mardi", [("thing:bin", "day", "mardi")]),
     ("Je suis végétarienne", [("@", "diet", "vegetarien")]),
     ("J'ai 34 ans", [("@", "age", "34")]),
@@ -537,6 +546,8 @@ def test_the_speaker_is_whoever_speaks() -> None:
 
 
 NOTHING_ENGLISH = [
+    "The dentist is on the phone",
+    "The dentist was nice",
     "Sounds like a plan",
     "Looks like we both need a break",
     "Unconditional love is so important",
@@ -664,6 +675,7 @@ NOTHING_ENGLISH = [
     "My old address was 12 Mill Lane",
 ]
 NOTHING_FRENCH = [
+    "Le dentiste est sympa",
     "Quelle est ma couleur préférée ?",
     "Où est la clé de secours",
     "Est-ce que j'habite à Lyon",

@@ -65,6 +65,10 @@ CHAINS = {
     "partner": ("My girlfriend is Claire", "My wife is Zoé"),
     "called": ("Call me Al", "You can call me Max."),
     "diet": ("I'm vegetarian", "I have become vegan"),
+    "cat": ("My cat is called Félix.", "No, my cat is called Minou."),
+    "chat": ("Mon chat s'appelle Félix.", "Non, mon chat s'appelle Minou."),
+    "dentist": ("The dentist is on Friday.", "The dentist was moved to Monday."),
+    "dentiste": ("Le dentiste est vendredi", "Le dentiste a été déplacé à lundi"),
     "tea": ("I love tea", "I don't like tea any more"),
 }
 
