@@ -8,7 +8,7 @@ import pytest
 from hairem_core.memory.interpret.slots import is_asked_for, words_of_question
 from hairem_core.memory.store import MemoryStore
 from tests.memory.learning import learn
-from tests.memory.messages import said
+from tests.memory.messages import answered, said
 
 OTHERS = {
     "en": ["I live in Oslo now", "I live in Bern and live well", "I work at Bosch, where I work"],
@@ -208,3 +208,39 @@ async def test_who_a_relative_is_holds_wherever_they_move(store: MemoryStore) ->
     assert first.content == "Lars moved to Turin"
     assert first.why is not None
     assert first.why.is_answer
+
+
+@pytest.mark.parametrize(
+    ("told", "answer", "question"),
+    [
+        ("Forget that I hate coriander.", "I have forgotten that you hate coriander.", "coriander"),
+        ("Oublie que mon code de carte est 4711.", "J'ai oublié.", "code de carte"),
+        ("Oublie mon code de carte", "C'est oublié.", "code de carte"),
+    ],
+)
+async def test_a_toldto_forget_is_no_memory(
+    store: MemoryStore, told: str, answer: str, question: str
+) -> None:
+    asked = said(told)
+    await store.record(asked)
+    await store.record(answered(asked, answer))
+    await learn(store)
+    found = await store.recall("renarde", question, limit=5, asker="user:anna")
+    assert not any("cor" in each.content or "code" in each.content for each in found)
+    # What was just said is known while it is spoken of.
+    recent = await store.recent("renarde", conversation_id="c1", limit=5)
+    assert [each.content for each in recent] == [told, answer]
+
+
+async def test_what_is_said_beside_a_toldto_forget_is_kept(store: MemoryStore) -> None:
+    await _tell(store, "user:anna", ["Oublie que mon code est 4711. J'habite à Berne."])
+    found = await store.recall("renarde", "Où est-ce que j'habite ?", limit=5, asker="user:anna")
+    assert found
+    assert not any("4711" in each.content for each in found)
+
+
+async def test_what_is_not_to_be_forgotten_is_kept(store: MemoryStore) -> None:
+    await _tell(store, "user:anna", ["Don't forget that I live in Bern"])
+    (first, *_) = await store.recall("renarde", "Where do I live?", limit=5, asker="user:anna")
+    assert first.content == "I live in Bern"
+    assert first.importance > 0.9

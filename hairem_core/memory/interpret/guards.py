@@ -6,6 +6,7 @@ what is learned wrongly is told back as the truth.
 
 import re
 
+from hairem_core.memory.interpret.requests import stated
 from hairem_core.memory.interpret.text import plain, sentences
 
 MOST_WORDS = 120
@@ -94,7 +95,8 @@ _REMEMBER = re.compile(
     r" qu'| de ceci)?"
     r"|(?:te )?(?:souviennes|rappelles)(?: que| qu')|retiens(?: bien)?(?: que| qu'| ceci)?"
     r"|retenez(?: que| qu')?"
-    r"|retiennes (?:que |qu')|n'oublie(?:z|s)?(?: pas)?(?: que| qu')?|oublie pas(?: que| qu')?"
+    r"|retiennes (?:que |qu')|n'oublie(?:z|s)?(?: pas| jamais)?(?: que| qu')?"
+    r"|oubliez? (?:pas|jamais)(?: que| qu')?"
     r"|note(?:z)?(?: bien)?"
     r"(?: que| qu')|sache(?:z)?(?: que| qu')|memorise(?: que| qu')?|garde(?:z)? en tete(?: que|"
     r" qu'))"
@@ -232,9 +234,10 @@ def may_correct(text: str) -> bool:
 def clauses_of(text: str) -> list[Clause]:
     """Return the clauses of what was said that may say something.
 
-    None where it was a question, a hypothesis, a quotation, a story or hearsay.
+    None where it was a question, a request to forget, a hypothesis, a quotation, a story or
+    hearsay.
     """
-    text = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    text = stated(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
     for pattern, short in _REWRITES:
         text = pattern.sub(short, text)
     whole = plain(text)
