@@ -244,3 +244,31 @@ async def test_what_is_not_to_be_forgotten_is_kept(store: MemoryStore) -> None:
     (first, *_) = await store.recall("renarde", "Where do I live?", limit=5, asker="user:anna")
     assert first.content == "I live in Bern"
     assert first.importance > 0.9
+
+
+@pytest.mark.parametrize(
+    ("both", "no_more", "question", "holds"),
+    [
+        (
+            "J'adore les crêpes et je déteste les épinards.",
+            "Je n'aime plus les crêpes",
+            "Qu'est-ce que j'adore ?",
+            "je déteste les épinards",
+        ),
+        (
+            "I love pancakes and I hate spinach.",
+            "I don't like pancakes any more",
+            "What do I love?",
+            "I hate spinach",
+        ),
+    ],
+)
+async def test_what_was_ended_of_a_sentence_is_not_told_as_what_holds(
+    store: MemoryStore, both: str, no_more: str, question: str, holds: str
+) -> None:
+    await _tell(store, "user:anna", [both])
+    await _tell(store, "user:anna", [no_more])
+    for asked in (question, both):
+        found = await store.recall("renarde", asked, limit=9, asker="user:anna")
+        assert both not in [each.content for each in found]
+    assert holds in [each.content for each in found]
