@@ -40,7 +40,8 @@ class EpisodeMaker:
     What an agent says again of what it has just recalled or been told, or in the very words that it
     used a while ago, is no news to itself: memories that are stored again each time they are told
     crowd out everything else, and what confirms something would outlive it. What somebody asks to
-    be forgotten makes none either.
+    be forgotten makes none either, nor what is answered where there is no language model: that it
+    knows nothing, or what it was told.
     """
 
     def __init__(self, identify: Identify) -> None:
@@ -109,6 +110,8 @@ class EpisodeMaker:
             return False
         agent, said = self._identify(agent_id), _telling(row["content"])
         if self._was_said(agent, row):
+            return True
+        if row.get("data") and json.loads(row["data"]).get("offline") is True:
             return True
         if self._confirms(row):
             return True

@@ -268,7 +268,34 @@ async def test_what_was_ended_of_a_sentence_is_not_told_as_what_holds(
 ) -> None:
     await _tell(store, "user:anna", [both])
     await _tell(store, "user:anna", [no_more])
-    for asked in (question, both):
-        found = await store.recall("renarde", asked, limit=9, asker="user:anna")
-        assert both not in [each.content for each in found]
+    found = await store.recall("renarde", question, limit=9, asker="user:anna")
+    assert both not in [each.content for each in found]
+    found = await store.recall("renarde", both, limit=9, asker="user:anna")
+    assert both not in [each.content for each in found]
     assert holds in [each.content for each in found]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Do you remember the dentist?", "I know nothing about that."),
+        ("Te souviens-tu du dentiste ?", "Je n'en sais rien du dentiste."),
+    ],
+)
+@pytest.mark.parametrize("is_offline", [True, False])
+async def test_that_nothing_is_known_is_no_memory(
+    store: MemoryStore, question: str, answer: str, *, is_offline: bool
+) -> None:
+    asked = said(question)
+    await store.record(asked)
+    message = answered(asked, answer)
+    data = {"offline": is_offline}
+    payload = message.payload.model_copy(update={"data": data})
+    await store.record(message.model_copy(update={"payload": payload}))
+    found = await store.recall("renarde", answer, limit=5)
+    assert [each.content for each in found if each.role == "assistant"] == [answer] * (
+        not is_offline
+    )
+    assert answer in [
+        each.content for each in await store.recent("renarde", conversation_id="c1", limit=5)
+    ]
