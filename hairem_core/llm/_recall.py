@@ -4,43 +4,24 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hairem_core.llm._house import fold
+from hairem_core.llm import _words
+from hairem_core.sdk.asking import asks_memory, of_whom
 from hairem_core.sdk.chat import ChatMessage
-from hairem_core.sdk.recollection import ANSWERS
+from hairem_core.sdk.recollection import ANSWERS, ENDED
 
 _LINE = re.compile(
     r"- (?:(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d) )?(?:(?P<who>user|agent)(?: (?P<name>[^:\n]+))?: )?"
-    rf"(?P<text>.+?)(?P<answers> {re.escape(ANSWERS)})?$",
+    rf"(?P<text>.+?)(?: (?P<mark>{re.escape(ANSWERS)}|{re.escape(ENDED)}))?$",
     re.MULTILINE,
-)
-_ABOUT_MEMORY = re.compile(
-    r"\bwhat (?:did|have|had) (?:i|we) (?:tell|told|say|said|ask|asked)\b|"
-    r"\bdo you (?:remember|recall)\b|"
-    r"\bwhat do you (?:remember|recall|know about)\b|\bremind me\b|"
-    r"\bqu'est-ce que (?:je|nous) t'a\w+|\bque t'ai-je\b|\bqu'ai-je dit\b|"
-    r"\bte (?:souviens|rappelles)[- ]tu\b|\btu te (?:souviens|rappelles)\b|\brappelle[- ]moi\b|"
-    r"\bque sais-tu (?:de|sur)\b|\bqu'est-ce que tu sais (?:de|sur)\b",
-    re.IGNORECASE,
 )
 _QUESTION = re.compile(
     r"^(?:what|where|when|who|which|how|why|is|are|was|were|do|does|did|have|has|"
     r"que|qu'|qui|quand|quel|quelle|quels|quelles|o[uù]|comment|pourquoi|combien|est-ce)\b|\?\s*$",
     re.IGNORECASE,
 )
-_SMALL_WORDS = """
-    a about again all am an and any are as at ask be been can could did do does for from had has
-    have how i in is it its know me my of on or our out please recall remember remind said say so
-    tell that the their them there they this to told us was we were what when where which who why
-    will with you your ai aller alors as au aux avec avons c ce ces cet cette combien comment d
-    dans de des dire dis dit du elle en es est et etait eu il ils j je l la le les leur m ma mais
-    me mes moi mon n ne nos notre nous on ont ou par pas pour pourquoi qu quand que quel quelle
-    quelles quels qui quoi rappelle rappelles s sa sais se ses si son sont souviens sur t ta te
-    tes toi ton tu un une va vos votre vous y
-"""
-_SMALL = frozenset(_SMALL_WORDS.split())
-_NAME = re.compile(r"(?<=[^\W_]['\s])[^\W\d_a-zà-öø-ÿ][^\W_]+")
-_STEM = 5
-"""Letters by which two words count as one: `anniversaire`, `anniversaires`."""
+_MOST = 3
+_MOST_OF_ONE = 5
+"""Of all that is known of somebody."""
 
 
 @dataclass(frozen=True)
@@ -56,31 +37,51 @@ class Remembered:
     """Whether memory says that it tells just what is asked."""
 
 
+def asker_of(messages: Sequence[ChatMessage]) -> str | None:
+    """Return the name of who said the last thing of a prompt, where it is known."""
+    return next((each.name for each in reversed(messages) if each.role == "user"), None)
+
+
 def statements(messages: Sequence[ChatMessage]) -> list[Remembered]:
-    """Return what a prompt remembers, oldest first: recalled lines, then this conversation."""
+    """Return what a prompt remembers, oldest first: recalled lines, then this conversation.
+
+    What holds no more is not among it, wherever it was said.
+    """
     found: list[Remembered] = []
+    ended: set[tuple[str | None, str]] = set()
     for message in messages:
         if message.role == "system" and message.name == "memory":
             for line in _LINE.finditer(message.content):
-                who = line["who"]
+                if line["mark"] == ENDED:
+                    ended.add((line["name"], line["text"]))
+                    continue
                 found.append(
                     Remembered(
                         line["text"],
                         line["at"],
-                        by_user=who != "agent",
+                        by_user=line["who"] != "agent",
                         name=line["name"],
-                        is_answer=line["answers"] is not None,
+                        is_answer=line["mark"] == ANSWERS,
                     )
                 )
-    said = [Remembered(each.content) for each in messages if each.role == "user"]
-    found += said[:-1]
-    # What it said itself, and what it was asked before, is not a source.
-    return [each for each in found if each.by_user and not is_question(each.text)]
-
-
-def asks_memory(text: str) -> bool:
-    """Return whether a sentence asks what is remembered, in so many words."""
-    return _ABOUT_MEMORY.search(text) is not None
+    before = [each for each in messages if each.role == "user"][:-1]
+    found += [
+        Remembered(each.content, name=each.name)
+        for each in before
+        if (each.name, " ".join(each.content.split())) not in ended
+    ]
+    # What it said itself, was asked before or was told to forget is not a source.
+    told = [
+        each
+        for each in found
+        if each.by_user and not is_question(each.text) and not _words.wants_forgotten(each.text)
+    ]
+    once: dict[tuple[str | None, str], Remembered] = {}
+    for each in told:
+        # What was said here and is recalled as well is dated there.
+        first = once.pop(key := (each.name, _words.bare(each.text)), each)
+        once[key] = each if each.is_answer else first
+    return list(once.values())
 
 
 def is_question(text: str) -> bool:
@@ -88,36 +89,42 @@ def is_question(text: str) -> bool:
     return _QUESTION.search(text.strip()) is not None or asks_memory(text)
 
 
-def find(question: str, known: Sequence[Remembered], *, limit: int = 3) -> list[Remembered]:
-    """Return what answers a question, best first; the last ones said, if it asks for no subject.
+def find(question: str, known: Sequence[Remembered], asker: str | None) -> list[Remembered]:
+    """Return what answers a question of the person called `asker`, best first.
 
-    What memory says tells it; else by words: a plain question wants half of its words found, one
-    that asks for a memory is content with one. Whom it names must have said it, or be named.
+    What memory says tells it; else what has all words of the question, and is of whom it asks:
+    half an answer is somebody else's, or of something else. Who asks what was said, without saying
+    of what, is told the last things.
     """
+    limit = _MOST if of_whom(question) is None else _MOST_OF_ONE
     if answers := [each for each in reversed(known) if each.is_answer]:
         return answers[:limit]
-    wanted = _stems(question)
+    is_own = _words.is_of_asker(question)
+    wanted = _words.stems(question)
     if not wanted:
-        return list(reversed(known[-limit:])) if asks_memory(question) else []
-    named = _names(question)
-    known = [each for each in known if named <= _stems(f"{each.name or ''} {each.text}")]
-    enough = 1 if asks_memory(question) else max(1, (len(wanted) + 1) // 2)
-    scored = [(len(wanted & _stems(each.text)), index, each) for index, each in enumerate(known)]
-    best = max((score for score, _, _ in scored), default=0)
-    # Of two that match alike, the later one is more likely still true.
-    ranked = sorted(scored, key=lambda item: item[:2], reverse=True)
-    return [each for score, _, each in ranked if score >= enough and score == best][:limit]
+        told = [each for each in reversed(known) if each.name == asker or not is_own]
+        return told[:limit] if asks_memory(question) else []
+    fitting = [each for each in reversed(known) if _fits(question, wanted, each, asker)]
+    # Of two that match alike, the later one is more likely still true, the asker's own meant.
+    return sorted(fitting, key=lambda each: each.name != asker)[:limit]
 
 
-def _names(question: str) -> set[str]:
-    """Return the stems of names in a question: words with a capital that do not begin it."""
-    words = _NAME.findall(question.replace("\u2019", "'"))
-    return set().union(*map(_stems, words))
-
-
-def _stems(text: str) -> set[str]:
-    return {
-        word[:_STEM]
-        for word in re.findall(r"\w+", fold(text.replace("\u2019", "'")))
-        if word not in _SMALL and (len(word) > 1 or word.isdigit())
-    }
+def _fits(question: str, wanted: set[str], each: Remembered, asker: str | None) -> bool:
+    speaker, told = _words.stems(each.name or ""), _words.stems(each.text)
+    if not wanted <= speaker | told:
+        return False
+    named = _words.names(question)
+    if not named <= speaker | told:
+        return False
+    me = _words.stems(asker or "")
+    asked = wanted | named | me
+    if _words.is_of_telling(question):
+        return each.name == asker or bool(named & speaker)
+    if not _words.owners(each.text) <= asked:
+        return False
+    if not _words.is_of_asker(question):
+        return True
+    if each.name == asker:
+        return _words.is_of_speaker(each.text) or _words.subject(each.text) <= asked
+    # What another says is of the asker where it names them, and of whom they ask by name.
+    return bool(named & speaker) or bool(me and me <= told)

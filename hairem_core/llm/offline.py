@@ -1,14 +1,16 @@
 """The brain of a house without a language model: commands, memory, and honesty about the rest."""
 
+import itertools
 import json
 import re
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from hairem_core.llm import _recall
+from hairem_core.llm import _recall, _words
 from hairem_core.llm._commands import Command, as_tool_call, understand
 from hairem_core.llm._house import House
+from hairem_core.sdk.asking import asks_memory
 from hairem_core.sdk.chat import ChatMessage, ChatRequest, Delta, ToolCall
 
 _TEXTS = {
@@ -20,10 +22,19 @@ _TEXTS = {
         ),
         "no_tool": "I understood, but nothing here lets me do that to the house: {target}.",
         "noted": "Noted. I keep what I am told, so I will remember: “{what}”.",
-        "remembered": "I remember this: “{text}”{when}.",
+        "remembered": "I remember this: {what}.",
+        "quote": "“{text}”",
+        "and": " and ",
+        "then": "; ",
         "when": " (said on {at})",
+        "by": " (said by {name})",
         "when_by": " (said by {name} on {at})",
-        "nothing": "I know nothing about that.",
+        "nothing": "I remember nothing about that.",
+        "stranger": "I do not know who is asking, so I cannot say what is yours.",
+        "forget": (
+            "I have forgotten nothing: for that, the owner of the house has the command "
+            "“hairem memory forget”."
+        ),
         "done_on": "Done: I turned on {target}.",
         "done_off": "Done: I turned off {target}.",
         "done_open": "Done: I opened {target}.",
@@ -43,10 +54,19 @@ _TEXTS = {
         ),
         "no_tool": "J'ai compris, mais rien ici ne me permet d'agir sur la maison : {target}.",
         "noted": "C'est noté. Je garde ce qu'on me dit, je m'en souviendrai donc : « {what} ».",
-        "remembered": "Je me souviens de ceci : « {text} »{when}.",
+        "remembered": "Je me souviens de ceci : {what}.",
+        "quote": "« {text} »",
+        "and": " et ",
+        "then": " ; ",
         "when": " (dit le {at})",
+        "by": " (dit par {name})",
         "when_by": " (dit par {name} le {at})",
-        "nothing": "Je n'en sais rien.",
+        "nothing": "Je ne me souviens de rien à ce sujet.",
+        "stranger": "Je ne sais pas qui me parle : je ne peux pas dire ce qui est à toi.",
+        "forget": (
+            "Je n'ai rien oublié : pour cela, le propriétaire de la maison a la commande "
+            "« hairem memory forget »."
+        ),
         "done_on": "C'est fait : j'ai allumé {target}.",
         "done_off": "C'est fait : j'ai éteint {target}.",
         "done_open": "C'est fait : j'ai ouvert {target}.",
@@ -59,11 +79,6 @@ _TEXTS = {
         "all": "tout",
     },
 }
-_REMEMBER = re.compile(
-    r"^\W*(?:please )?(?:remember|note|souviens[- ]toi|retiens|note[sz]?)(?: bien)?"
-    r"(?: that\b| que\b| qu')?[\s:,]*(?P<what>.+)",
-    re.IGNORECASE | re.DOTALL,
-)
 _NUMBERS = {"brightness": " %", "position": " %", "percentage": " %", "temperature": "°"}
 
 
@@ -105,21 +120,46 @@ def _unreachable(commands: Sequence[Command], calls: Sequence[Any]) -> str:
 
 
 def _speak(said: str, messages: Sequence[ChatMessage], texts: dict[str, str]) -> str:
+    if _words.wants_forgotten(said):
+        return texts["forget"]
     if _recall.is_question(said):
-        known = _recall.statements(messages)
-        if found := _recall.find(said, known):
-            return " ".join(_quote(each, texts) for each in found)
-        return texts["nothing"] if _recall.asks_memory(said) else texts["no_model"]
-    if told := _REMEMBER.match(said):
-        return texts["noted"].format(what=told["what"].strip().rstrip("."))
+        return _answer(said, messages, texts)
+    if (told := _words.told_to_remember(said)) is not None:
+        return texts["noted"].format(what=told)
     return texts["no_model"]
 
 
-def _quote(each: _recall.Remembered, texts: dict[str, str]) -> str:
-    when = ""
-    if each.at:
-        when = texts["when_by" if each.name else "when"].format(at=each.at, name=each.name)
-    return texts["remembered"].format(text=each.text.strip().rstrip("."), when=when)
+def _answer(said: str, messages: Sequence[ChatMessage], texts: dict[str, str]) -> str:
+    known, asker = _recall.statements(messages), _recall.asker_of(messages)
+    if found := _recall.find(said, known, asker):
+        return texts["remembered"].format(what=_quoted(found, texts))
+    if _words.is_of_asker(said):
+        speakers = {each.name for each in known} - {None}
+        if asker is None and any(_recall.find(said, known, each) for each in speakers):
+            return texts["stranger"]
+        # Of what is the asker's own, no model would know more.
+        return texts["nothing"]
+    return texts["nothing"] if asks_memory(said) else texts["no_model"]
+
+
+def _quoted(found: Sequence[_recall.Remembered], texts: dict[str, str]) -> str:
+    """Return statements in one sentence; who said them when is told once for those in a row."""
+    groups = [
+        (when, [texts["quote"].format(text=each.text.strip().rstrip(".")) for each in group])
+        for when, group in itertools.groupby(found, lambda each: _when(each, texts))
+    ]
+    return texts["then"].join(f"{_listed(quotes, texts)}{when}" for when, quotes in groups)
+
+
+def _listed(quotes: Sequence[str], texts: dict[str, str]) -> str:
+    *first, last = quotes
+    return texts["and"].join([", ".join(first), last]) if first else last
+
+
+def _when(each: _recall.Remembered, texts: dict[str, str]) -> str:
+    if each.at is None:
+        return texts["by"].format(name=each.name) if each.name else ""
+    return texts["when_by" if each.name else "when"].format(at=each.at, name=each.name)
 
 
 def _results(messages: Sequence[ChatMessage]) -> list[tuple[ToolCall | None, str]]:

@@ -11,9 +11,11 @@ def to_messages(request: ChatRequest) -> list[dict[str, Any]]:
 
     Providers differ over several system messages, over one in the middle and over a `name` on it:
     all become one at the top, each named part between tags of its name, so that the model can tell
-    what it was told from what is remembered.
+    what it was told from what is remembered. Where several people speak, each begins with their
+    name: few providers take a `name` beside the words.
     """
     system = [_part(each) for each in request.messages if each.role == "system" and each.content]
+    speakers = {each.name for each in request.messages if each.role == "user"} - {None}
     messages: list[dict[str, Any]] = []
     if system:
         messages.append({"role": "system", "content": "\n\n".join(system)})
@@ -51,7 +53,9 @@ def to_messages(request: ChatRequest) -> list[dict[str, Any]]:
                     }
                 )
             case "user":
-                messages.append({"role": "user", "content": message.content})
+                is_named = message.name is not None and len(speakers) > 1
+                content = f"{message.name}: {message.content}" if is_named else message.content
+                messages.append({"role": "user", "content": content})
     return messages
 
 

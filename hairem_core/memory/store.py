@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, Self
@@ -155,7 +156,8 @@ class MemoryStore:
     ) -> list[Recollection]:
         """Return the last `limit` things said to or by an agent, oldest first.
 
-        Of one conversation, or with None of all of them. Raises MemoryUnavailable.
+        Of one conversation, or with None of all of them. What holds no more says so, and since
+        when. Raises MemoryUnavailable.
         """
         if limit <= 0:
             return []
@@ -164,7 +166,13 @@ class MemoryStore:
         if rows is None:
             rows = await self._read_recent(agent_id, conversation_id)
         turns = rows[-limit:]
-        return [recollection(self.episodes.episode(row, agent_id), agent_id) for row in turns]
+        columns = self.index.columns().get(self.names.identify(agent_id))
+        ended = columns.ended(row["id"] for row in turns) if columns is not None else {}
+        episodes = [self.episodes.episode(row, agent_id) for row in turns]
+        return [
+            recollection(replace(each, valid_to=ended.get(each.derived_from[0])), agent_id)
+            for each in episodes
+        ]
 
     async def recall(
         self,

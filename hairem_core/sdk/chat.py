@@ -50,7 +50,8 @@ class ChatMessage(_Strict):
     name: str | None = Field(
         default=None,
         description='On a system message, which part of the prompt it is: "memory" holds what '
-        "was recalled, one line each: `- 2026-11-21 18:02 user Anna: words`",
+        "was recalled, one line each: `- 2026-11-21 18:02 user Anna: words`. On a user's, who said "
+        "it, where that is known",
     )
     tool_calls: list[ToolCall] = Field(default_factory=list)
     tool_call_id: str | None = None

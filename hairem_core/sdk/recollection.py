@@ -15,6 +15,8 @@ type MemoryKind = Literal["episode", "fact", "note", "synthesis"]
 
 ANSWERS = "[tells what is asked]"
 """What stands behind a line of a prompt that tells just what was asked for: see `Why.is_answer`."""
+ENDED = "[holds no more]"
+"""What stands behind a line of a prompt that was so once: see `Recollection.valid_to`."""
 
 
 class Why(BaseModel):

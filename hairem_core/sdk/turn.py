@@ -1,13 +1,15 @@
 """Answering a person: prompt, model, tools, until the answer is whole."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 
+from hairem_core.sdk.asking import asks_memory
 from hairem_core.sdk.chat import ChatMessage, ChatRequest, ToolCall, ToolResult, ToolSpec
 from hairem_core.sdk.context import AgentContext
 from hairem_core.sdk.errors import AgentError
 from hairem_core.sdk.message import Message, MessageType, Topic
-from hairem_core.sdk.recollection import ANSWERS, Recollection
+from hairem_core.sdk.recollection import ANSWERS, ENDED, Recollection
 from hairem_core.sdk.tools import Toolbox
 from hairem_core.sdk.utterance import Utterance
 
@@ -22,6 +24,14 @@ _ROOM_WORDS = {
     "en": "They speak to you in this room: {area}.",
     "fr": "On te parle dans cette pièce : {area}.",
 }
+_ANOTHER = {
+    "en": ("another person", "another {name}"),
+    "fr": ("une autre personne", "une autre personne nommée {name}"),
+}
+_MOST_TURNS = 100
+"""Of a conversation: so many memory gives at once."""
+_ARCHIVE_SECONDS = 3.0
+"""How long a person waits for what the archive may know of their question."""
 _LANGUAGE_WORDS = {
     "en": "Answer in English.",
     "fr": "Réponds en français.",
@@ -63,11 +73,13 @@ class Turn:
 
     async def prompt(self, extra_instructions: str = "") -> list[ChatMessage]:
         """Return the messages that the model is given."""
-        ctx, said = self._ctx, self._message.payload.content
-        mine = {self._message.header.msg_id}
-        recent, found = await asyncio.gather(self._recent(), ctx.memory.recall(said, exclude=mine))
+        said = self._message.payload.content
+        turns, found = await asyncio.gather(self._turns(), self._recall(said))
+        recent = self._history(turns, found)
         known = {message.content for message in recent}
-        recalled = [each for each in found if each.content not in known or _is_answer(each)]
+        told = [each for each in found if each.content not in known or _is_answer(each)]
+        # In its place in the history nothing says that it is no longer so.
+        told += [each for each in turns if each.valid_to is not None and each.role == "user"]
         messages = [
             ChatMessage(role="system", name="persona", content=self._who_and_where()),
         ]
@@ -75,22 +87,66 @@ class Turn:
             filter(None, (extra_instructions, self.utterance.instructions))
         ):
             messages.append(ChatMessage(role="system", name="instructions", content=instructions))
-        if recalled:
-            lines = "\n".join(_as_line(each) for each in sorted(recalled, key=lambda each: each.at))
+        if told:
+            told.sort(key=lambda each: each.at)
+            lines = "\n".join(_as_line(each, self._name(each)) for each in told)
             messages.append(ChatMessage(role="system", name="memory", content=lines))
-        return [*messages, *recent, ChatMessage(role="user", content=said)]
+        name = _one_line(self.utterance.speaker_name)
+        return [*messages, *recent, ChatMessage(role="user", content=said, name=name)]
 
-    async def _recent(self) -> list[ChatMessage]:
+    async def _recall(self, said: str) -> list[Recollection]:
+        """Return what is remembered; of what has faded too, where just that is asked."""
+        memory, mine = self._ctx.memory, {self._message.header.msg_id}
+        if asks_memory(said):
+            try:
+                async with asyncio.timeout(_ARCHIVE_SECONDS):
+                    return await memory.recall(said, exclude=mine, include_archived=True)
+            except TimeoutError:
+                self._ctx.logger.warning("The archive is slow to answer; what is at hand must do")
+        return await memory.recall(said, exclude=mine)
+
+    async def _turns(self) -> list[Recollection]:
+        """Return what memory holds of what was said just before in this conversation."""
+        header, history = self._message.header, self.utterance.history
+        turns = await self._ctx.memory.recent(
+            conversation_id=header.conversation_id,
+            limit=min(_MOST_TURNS, len(history) + 1) if history else None,
+        )
+        return [each for each in turns if each.event_id != header.msg_id]
+
+    def _history(
+        self, turns: Sequence[Recollection], found: Sequence[Recollection]
+    ) -> list[ChatMessage]:
         """Return what was said just before: as the client knows it, else from memory."""
-        if self.utterance.history:
-            return self.utterance.history
-        turns = await self._ctx.memory.recent(conversation_id=self._message.header.conversation_id)
-        mine = self._message.header.msg_id
+        if not self.utterance.history:
+            return [
+                ChatMessage(role=each.role, content=each.content, name=self._name(each))
+                for each in turns
+            ]
+        # A device that many speak into does not know who said what. Where two said the same, the
+        # asker did.
+        said = [each for each in (*found, *turns) if each.role == "user"]
+        said.sort(key=lambda each: each.speaker == self._message.header.sender)
+        names = {each.content: self._name(each) for each in said}
         return [
-            ChatMessage(role=each.role, content=each.content)
-            for each in turns
-            if each.event_id != mine
+            each.model_copy(update={"name": names.get(each.content.strip())})
+            if each.role == "user" and each.name is None
+            else each
+            for each in self.utterance.history
         ]
+
+    def _name(self, each: Recollection) -> str | None:
+        """Return what whoever said something is called here; nobody else has the asker's name."""
+        kind, _, _ = (each.speaker or "").partition(":")
+        if kind != "user":
+            return None
+        asker, name = _one_line(self.utterance.speaker_name), _one_line(each.speaker_name)
+        if each.speaker == self._message.header.sender:
+            return asker
+        somebody, another = _ANOTHER[self.language]
+        if name is None:
+            return somebody
+        return another.format(name=name) if name == asker else name
 
     def _who_and_where(self) -> str:
         words = [self._ctx.persona.prompt(self.language), _LANGUAGE_WORDS[self.language]]
@@ -164,18 +220,22 @@ def _as_message(result: ToolResult) -> ChatMessage:
     return ChatMessage(role="tool", name=result.name, tool_call_id=result.id, content=body)
 
 
-def _as_line(each: Recollection) -> str:
+def _as_line(each: Recollection, name: str | None) -> str:
+    """Return a line of the prompt; `name` is what the person is called who said it."""
     local: datetime = each.at.astimezone()
-    kind, _, name = (each.speaker or "").partition(":")
+    kind, _, agent = (each.speaker or "").partition(":")
     # A person's id says nothing to a model, and would be spoken.
-    if kind == "user":
-        name = (each.speaker_name or "").replace(":", " ")
-    who = f"{kind} {name}".rstrip()
+    who = f"{kind} {(name or '') if kind == 'user' else agent}".rstrip()
     said = f"{who}: " if who else ""
-    mark = f" {ANSWERS}" if _is_answer(each) else ""
+    mark = f" {ENDED}" if each.valid_to is not None else f" {ANSWERS}" if _is_answer(each) else ""
     # Only memory says what is an answer: who said so in so many words would answer everything.
-    words = " ".join(each.content.replace(ANSWERS, "").split())
+    words = " ".join(each.content.replace(ANSWERS, "").replace(ENDED, "").split())
     return f"- {local:%Y-%m-%d %H:%M} {said}{words}{mark}"
+
+
+def _one_line(name: str | None) -> str | None:
+    """Return a name as a line of the prompt can hold it."""
+    return " ".join((name or "").replace(":", " ").split()) or None
 
 
 def _is_answer(each: Recollection) -> bool:

@@ -173,7 +173,7 @@ async def agent_end(folder: Path, files: dict[str, str], **start: Any) -> AsyncI
         frames.Start(
             folder=str(bundle),
             has_logic=(bundle / "logic.py").exists(),
-            persona=Persona(agent_id="barkeep", name="Basil", languages=["en"]),
+            persona=Persona(agent_id="barkeep", name="Basil", languages=["en", "fr"]),
             **start,
         )
     )

@@ -64,9 +64,9 @@ def target(model: ScriptedModel, name: str = "scripted", **changes: Any) -> dict
     return {"model": f"openai/{name}", "api_base": model.openai_base, "api_key": KEY} | changes
 
 
-def ask(text: str, *before: ChatMessage, **changes: Any) -> ChatRequest:
-    """Return a request whose last message is a person's `text`."""
-    messages = [*before, ChatMessage(role="user", content=text)]
+def ask(text: str, *before: ChatMessage, name: str | None = None, **changes: Any) -> ChatRequest:
+    """Return a request whose last message is the `text` of a person, who is called `name`."""
+    messages = [*before, ChatMessage(role="user", content=text, name=name)]
     return ChatRequest(messages=messages, **changes)
 
 

@@ -246,8 +246,8 @@ MEMORY = ChatMessage(
         ("What did I tell you about the keys?", "en", "blue bowl"),
         ("Quand est l\u2019anniversaire d\u2019Elodie ?", "fr", "le 3 mai"),
         ("Te souviens-tu de l'anniversaire ?", "fr", "« L'anniversaire d'Élodie est le 3 mai »"),
-        ("Do you remember the dentist?", "en", "I know nothing about that."),
-        ("Te souviens-tu du dentiste ?", "fr", "Je n'en sais rien."),
+        ("Do you remember the dentist?", "en", "I remember nothing about that."),
+        ("Te souviens-tu du dentiste ?", "fr", "Je ne me souviens de rien"),
         ("What is the capital of France?", "en", "llm.chat.model"),
         ("Quelle est la capitale de la France ?", "fr", "HAIREM_CHAT_MODEL"),
         ("Tell me a story", "en", "No language model is configured"),
@@ -258,7 +258,7 @@ MEMORY = ChatMessage(
 async def test_it_recalls_and_is_honest(
     gateway: ModelGateway, text: str, language: str, words: str
 ) -> None:
-    answer = await deltas(gateway, ask(text, MEMORY, language=language))
+    answer = await deltas(gateway, ask(text, MEMORY, name="Anna", language=language))
     assert words in text_of(answer)
     assert len(answer) > 1
 
@@ -311,7 +311,7 @@ async def test_whom_a_question_names_must_be_spoken_of(
     said = text_of(await deltas(gateway, ask(text, memory)))
     assert (answer or "") in said
     assert "pink" not in said
-    assert ("I remember" in said) == (answer is not None)
+    assert ("I remember this" in said) == (answer is not None)
 
 
 async def test_what_was_said_in_this_conversation_is_known_too(gateway: ModelGateway) -> None:
@@ -320,3 +320,133 @@ async def test_what_was_said_in_this_conversation_is_known_too(gateway: ModelGat
         ChatMessage(role="assistant", content="I see."),
     ]
     assert "behind the shed" in text_of(await deltas(gateway, ask("Where is my bike?", *before)))
+
+
+@pytest.mark.parametrize(
+    ("language", "question", "words"),
+    [
+        ("en", "Where are my keys?", "I do not know who is asking"),
+        ("en", "Where is my umbrella?", "I remember nothing about that."),
+        ("fr", "Où sont mes clés ?", "Je ne sais pas qui me parle"),
+        ("fr", "Où est mon parapluie ?", "Je ne me souviens de rien"),
+    ],
+)
+async def test_who_is_not_known_owns_nothing_that_is(
+    gateway: ModelGateway, language: str, question: str, words: str
+) -> None:
+    keys = MEMORY.model_copy(
+        update={"content": f"{MEMORY.content}\n- 2026-11-04 10:00 user Anna: Mes clés sont là"}
+    )
+    answer = text_of(await deltas(gateway, ask(question, keys, language=language)))
+    assert words in answer
+    assert "bowl" not in answer
+
+
+def _told(*lines: str) -> ChatMessage:
+    return ChatMessage(
+        role="system",
+        name="memory",
+        content="\n".join(f"- 2026-11-01 18:02 user {each}" for each in lines),
+    )
+
+
+@pytest.mark.parametrize(
+    ("language", "question", "lines", "answer"),
+    [
+        (
+            "en",
+            "When do the bins go out?",
+            ["Bob: The bins go out on Monday", "Anna: The bins go out on Tuesday"],
+            (
+                "I remember this: “The bins go out on Tuesday” (said by Anna on 2026-11-01 18:02); "
+                "“The bins go out on Monday” (said by Bob on 2026-11-01 18:02)."
+            ),
+        ),
+        (
+            "fr",
+            "Que t'ai-je dit ?",
+            ["Anna: Le pain est cuit", "Bob: Rien", "Anna: Il pleut.", "Anna: Il neige"],
+            (
+                "Je me souviens de ceci : « Il neige », « Il pleut » et « Le pain est cuit » "
+                "(dit par Anna le 2026-11-01 18:02)."
+            ),
+        ),
+    ],
+)
+async def test_several_are_told_in_one_sentence(
+    gateway: ModelGateway, language: str, question: str, lines: list[str], answer: str
+) -> None:
+    request = ask(question, _told(*lines), name="Anna", language=language)
+    assert text_of(await deltas(gateway, request)) == answer
+
+
+@pytest.mark.parametrize(
+    ("question", "line", "is_told"),
+    [
+        ("Where is my bike?", "Anna: My sister's bike is in the shed", False),
+        ("Where is my bike?", "Anna: The bike is in the shed", True),
+        ("Where is my bike?", "Anna: Bob lent me a bike", True),
+        ("Do I like tea?", "Anna: Eve likes tea", False),
+        ("Do I like tea?", "Anna: My mother likes tea", False),
+        ("Does my mother like tea?", "Anna: My mother likes tea", True),
+        ("Does my mother like tea?", "Anna: I like tea", False),
+        ("When is my appointment?", "Bob: Anna has an appointment on Monday", True),
+        ("When is my appointment?", "Bob: I have an appointment on Monday", False),
+        ("What is my Netflix password?", "Bob: My Netflix password is x7", False),
+        ("What is my Netflix password?", "Anna: My Netflix password is x7", True),
+        ("What did Bob tell me about the trip?", "Bob: The trip begins at nine", True),
+        ("Remind me when the plumber comes", "Bob: The plumber comes on Monday", True),
+        ("What time does the train leave?", "Bob: The train leaves at nine", True),
+        ("What is our wifi code?", "Bob: The wifi code is 77", True),
+        ("What is the vault code?", "Bob: The import code is 77", False),
+        ("What is the name of the plumber?", "Bob: The plumber is called Mario", True),
+        ("Où est mon vélo ?", "Anna: Le vélo de ma sœur est au garage", False),
+        ("Où est mon vélo ?", "Anna: Le vélo est au garage", True),
+        ("Est-ce que j'aime le thé ?", "Anna: Ma mère aime le thé", False),
+        ("Est-ce que j'aime le thé ?", "Anna: Oublie que j'aime le thé", False),
+        ("Do I hate coriander?", "Anna: Please forget that I hate coriander", False),
+        ("Rappelle-moi quand vient le plombier.", "Bob: Le plombier vient lundi", True),
+        ("Quel est le nom du chat ?", "Bob: Souviens-toi que le chat s'appelle Mina", True),
+    ],
+)
+async def test_whose_it_is_and_of_what(
+    gateway: ModelGateway, question: str, line: str, is_told: bool
+) -> None:
+    answer = text_of(await deltas(gateway, ask(question, _told(line), name="Anna")))
+    assert (line.partition(": ")[2] in answer) is is_told, answer
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Forget that my code is 4711.", "en"),
+        ("Please forget my code 4711", "en"),
+        ("Renarde, can you forget 4711?", "en"),
+        ("Delete from your memory that my code is 4711", "en"),
+        ("Erase what I told you of 4711", "en"),
+        ("Oublie que mon code est 4711.", "fr"),
+        ("Peux-tu oublier mon code 4711 ?", "fr"),
+        ("Renarde, oublie 4711 s'il te plaît", "fr"),
+        ("Efface de ta mémoire le code 4711", "fr"),
+    ],
+)
+async def test_forgetting_is_the_owners(gateway: ModelGateway, text: str, language: str) -> None:
+    answer = text_of(await deltas(gateway, ask(text, MEMORY, language=language)))
+    assert "hairem memory forget" in answer
+    assert "4711" not in answer
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Don't forget that the plumber comes",
+        "N'oublie pas que le plombier vient",
+        "Did I forget my keys?",
+        "I forgot my keys",
+        "J'ai oublié mes clés",
+        "Efface la liste des courses",
+    ],
+)
+async def test_what_asks_for_no_forgetting(gateway: ModelGateway, text: str) -> None:
+    answer = text_of(await deltas(gateway, ask(text, name="Anna")))
+    assert "memory forget" not in answer

@@ -102,6 +102,88 @@ def test_what_a_question_asks_for(slot: str, question: str, asked: bool) -> None
     assert is_asked_for(slot, words_of_question(question)) is asked
 
 
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Where do I live?", "I live in Porto"),
+        ("Where does my mother live?", "My mother lives in Rome"),
+        ("What is my mother called?", "My mother is called Ada"),
+        ("Comment s'appelle ma mère ?", "My mother is called Ada"),
+        ("Où habite ma mère ?", "My mother lives in Rome"),
+        ("Where does my father live?", None),
+        ("Where does my mother work?", None),
+        ("Où travaille ma mère ?", None),
+        ("Quand est mon anniversaire ?", "My birthday is on 3 May"),
+    ],
+)
+async def test_what_is_of_ones_relatives_is_not_ones_own(
+    store: MemoryStore, question: str, answer: str | None
+) -> None:
+    own = ["I live in Porto", "I work at Bosch", "My birthday is on 3 May"]
+    await _tell(store, "user:anna", [*own, "My mother is called Ada", "My mother lives in Rome"])
+    found = await store.recall("renarde", question, limit=9, asker="user:anna")
+    marked = [each.content for each in found if each.why and each.why.is_answer]
+    assert marked == ([answer] if answer else [])
+
+
+@pytest.mark.parametrize(
+    ("language", "question", "who"),
+    [
+        ("en", "What do you know about me?", "anna"),
+        ("en", "What do you know about Bruno0?", "bruno0"),
+        ("en", "Tell me about Bruno0.", "bruno0"),
+        ("fr", "Que sais-tu de moi ?", "anna"),
+        ("fr", "Qu\u2019est-ce que tu sais sur Bruno0 ?", "bruno0"),
+        ("fr", "Que sais-tu d'Anna ?", "anna"),
+    ],
+)
+async def test_all_that_is_known_of_somebody_answers(
+    store: MemoryStore, language: str, question: str, who: str
+) -> None:
+    await _tell(store, "user:bruno0", OTHERS[language])
+    await _tell(store, "user:anna", OWN[language])
+    for agent, expected in (("renarde", {f"user:{who}"}), ("electra", set())):
+        found = await store.recall(agent, question, limit=9, asker="user:anna")
+        marked = [each for each in found if each.why and each.why.is_answer]
+        assert marked == found[: len(marked)]
+        assert {each.speaker for each in marked} == expected
+        assert not any("Porto" in each.content for each in marked), "it holds no more"
+        assert len({each.content for each in marked}) == len(marked)
+    assert len(await store.recall("renarde", question, limit=1, asker="user:anna")) == 1
+
+
+@pytest.mark.parametrize(
+    "question", ["What do you know about the cellar?", "What do you know about Zorro?"]
+)
+async def test_of_things_and_strangers_nothing_is_all_that_is_known(
+    store: MemoryStore, question: str
+) -> None:
+    await _tell(store, "user:anna", [*OWN["en"], "The cellar key is under the mat"])
+    found = await store.recall("renarde", question, limit=9, asker="user:anna")
+    assert not any(each.why and each.why.is_answer for each in found)
+
+
+async def test_of_who_never_spoke_all_that_is_known_answers(store: MemoryStore) -> None:
+    await _tell(store, "user:anna", [*OWN["en"], "Carla lives in Nice", "Carla works at Bosch"])
+    found = await store.recall("renarde", "Que sais-tu de Carla ?", limit=9, asker="user:anna")
+    marked = {each.content for each in found if each.why and each.why.is_answer}
+    assert marked == {"Carla lives in Nice", "Carla works at Bosch"}
+
+
+async def test_what_was_said_last_says_that_it_holds_no_more(store: MemoryStore) -> None:
+    for each in ("I live in Porto", "My favourite colour is green", "I moved to Lyon"):
+        await store.record(said(each))
+        await learn(store)
+    recent = await store.recent("renarde", conversation_id="c1", limit=9)
+    ended = {each.content: each.valid_to is not None for each in recent}
+    assert ended == {
+        "I live in Porto": True,
+        "My favourite colour is green": False,
+        "I moved to Lyon": False,
+    }
+    assert recent[0].valid_to == recent[2].at
+
+
 def test_a_slot_that_only_words_of_much_else_ask_for_is_never_asked_for() -> None:
     assert not is_asked_for("goes by", ["call", "name", "by"])
 

@@ -6,9 +6,12 @@ from functools import cached_property
 import numpy as np
 
 from hairem_core.memory.arrays import Bools, Ints
+from hairem_core.memory.fragment import KINDS
 from hairem_core.memory.interpret.entities import entity_key
 from hairem_core.memory.recall.columns import NOBODY, Columns
 from hairem_core.memory.recall.whom import Person, related
+
+_TOLD = [KINDS.index("fact"), KINDS.index("note")]
 
 type _Asks = Callable[[str, frozenset[str]], bool]
 
@@ -28,6 +31,7 @@ class Asked:
         self._whom = columns.whom[:size]
         self._kin = columns.kin[:size]
         self._called = columns.called[:size]
+        self._kind = columns.kind[:size]
         self._slot = columns.slot[:size]
         # "My son Lars lives in Bergen" says for good who Lars is, "my son is called Lars" until it
         # is corrected.
@@ -45,6 +49,11 @@ class Asked:
             found |= theirs
         found |= self._holding(words, person.asks_owner_for) & owner & (self._kin == NOBODY)
         return found
+
+    def everything(self) -> Bools:
+        """Return which facts and notes tell of the person, or of their relatives."""
+        told: Bools = np.isin(self._kind, _TOLD) & self.family()
+        return told
 
     def others(self) -> Bools:
         """Return which rows tell of somebody else."""

@@ -5,6 +5,7 @@ until the index is made anew.
 """
 
 import hashlib
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -49,6 +50,7 @@ NEIGHBOUR = 0.3
 """Weight of the previous and the next turn's vectors beside a turn's own."""
 _ANYBODY = "user:house"
 """Who speaks where the client knows no person: no name, and a word of many questions."""
+_EPISODE = KINDS.index("episode")
 FOREVER = np.iinfo(np.int64).max
 NOBODY = -1
 
@@ -229,6 +231,15 @@ class Columns:
             return set()
         rows = np.flatnonzero(self.id == np.void(fragment_id.bytes))
         return {int(self.seq[row]) for row in rows}
+
+    def ended(self, events: Iterable[UUID]) -> dict[UUID, datetime]:
+        """Return which of these events told of what holds no more, and since when."""
+        marks = {event_mark(each): each for each in events}
+        rows = np.flatnonzero(self.live & (self.valid_to != FOREVER) & (self.kind == _EPISODE))
+        rows = rows[np.isin(self.event[rows], list(marks))]
+        return {
+            marks[int(self.event[row])]: from_milliseconds(int(self.valid_to[row])) for row in rows
+        }
 
     def uuid(self, row: int) -> UUID:
         """Return the id of the fragment in a row."""

@@ -36,6 +36,7 @@ from hairem_core.memory.recall.columns import (
 from hairem_core.memory.recall.text import Filters, TextIndex
 from hairem_core.memory.recall.whom import people_asked_about
 from hairem_core.memory.scope import Scope
+from hairem_core.sdk.asking import of_whom
 from hairem_core.sdk.recollection import Why
 
 MEANING = 1.5
@@ -140,6 +141,10 @@ def rank(
     left = np.concatenate([_strengths(*each, now) for each in zip(parts, rows, strict=True)])
     score = after_fading(words + MEANING * meaning, left)
     score *= np.concatenate([_tilt(*each) for each in zip(parts, rows, strict=True)])
+    if of_whom(question.text) is not None:
+        # Of all that is known of somebody, what matters comes first.
+        matters = [part.columns.importance[each] for part, each in zip(parts, rows, strict=True)]
+        score = np.where(answers[matching], np.concatenate(matters), score)
     score = np.where(answers[matching], score + score.max(), score)
     hits: list[Hit] = []
     seen: set[tuple[UUID, str, int]] = set()
@@ -299,6 +304,8 @@ def _answers(part: Part, question: Question) -> Bools:
     """
     if part.asked is None:
         return np.zeros(part.size, np.bool_)
+    if of_whom(question.text) is not None:
+        return part.asked.everything()
     return part.asked.answers(words_of_question(question.text))
 
 
