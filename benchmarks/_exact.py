@@ -18,7 +18,7 @@ from hairem_core.memory.decay import strengths
 from hairem_core.memory.interpret.triage import importance_of
 from hairem_core.memory.language import LANGUAGES, analyzer, date_words
 from hairem_core.memory.recall.columns import milliseconds
-from hairem_core.memory.recall.ranking import impersonal
+from hairem_core.memory.recall.whom import impersonal
 
 _K1, _B = 1.2, 0.75
 _OWN, _REACH, _TIE = 2, 2, 0.1

@@ -23,7 +23,7 @@ import psutil
 
 from benchmarks._report import between, machine, median, percentile, publish_report, ratio
 from hairem_core.core import Core
-from hairem_core.sdk.chat import ChatRequest, Delta
+from hairem_core.sdk.chat import ChatRequest, Delta, ModelRole
 from hairem_core.sdk.message import Message, MessageType, Priority, Topic
 from tests.support.bus import until
 from tests.support.core import Client, running_core, write_agent
@@ -71,6 +71,9 @@ class _Parrot:
         for word in request.messages[-1].content.split():
             await asyncio.sleep(0.005)
             yield Delta(content=f"{word} ")
+
+    def has_model(self, agent_id: str | None, role: ModelRole) -> bool:
+        return True
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
@@ -21,7 +22,7 @@ from hairem_core.hotplug.permissions import line_to_add
 from hairem_core.hotplug.rates import RateLimited, TokenBucket
 from hairem_core.hotplug.secrets import SecretStore, redact_request
 from hairem_core.hotplug.topics import check_topic
-from hairem_core.sdk.chat import ChatRequest, Delta, ToolCall, ToolResult, ToolSpec
+from hairem_core.sdk.chat import ChatRequest, Delta, ModelRole, ToolCall, ToolResult, ToolSpec
 from hairem_core.sdk.errors import PermissionDenied
 from hairem_core.sdk.message import CREW, Message, MessageType, Metadata, Priority, Topic
 from hairem_core.sdk.utterance import Utterance
@@ -38,6 +39,10 @@ class Models(Protocol):
 
     def stream(self, agent_id: str, request: ChatRequest) -> AsyncGenerator[Delta]:
         """Yield the answer of the model that serves this agent."""
+        ...
+
+    def has_model(self, agent_id: str | None, role: ModelRole) -> bool:
+        """Return whether a language model serves this role, and not the offline brain."""
         ...
 
 
@@ -153,7 +158,13 @@ class AgentServices:
             request = args.Stream.model_validate(arguments).request
         except ValidationError as err:
             raise args.wrong_arguments(method, err) from err
-        return self._models.stream(self._agent_id, redact_request(request, self._secrets))
+        return self._stream(redact_request(request, self._secrets))
+
+    async def _stream(self, request: ChatRequest) -> AsyncGenerator[Delta]:
+        is_offline = not self._models.has_model(self._agent_id, request.role)
+        async with aclosing(self._models.stream(self._agent_id, request)) as deltas:
+            async for delta in deltas:
+                yield delta.model_copy(update={"is_offline": True}) if is_offline else delta
 
     def _require(self, permission: str) -> None:
         if permission not in self._permissions:

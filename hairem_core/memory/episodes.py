@@ -3,11 +3,13 @@
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from hairem_core.memory.fragment import Fragment, fragment_id
 from hairem_core.memory.interpret.entities import entities_of
+from hairem_core.memory.interpret.requests import stated
 from hairem_core.memory.interpret.triage import importance_of
 from hairem_core.memory.language import words_of
 from hairem_core.memory.rows import confidence_of, told
@@ -28,13 +30,18 @@ _KEPT_HEARD = 256
 _CONFIRMING = 5
 """Words that an answer may have beside those that it was told, and still only confirm."""
 
+_FORGET = words_of("forget oublie oublier oubliez")
+"""What was asked for, of all that an answer may confirm."""
+
 
 class EpisodeMaker:
     """Makes episodes of events, one for each agent that said or heard it.
 
     What an agent says again of what it has just recalled or been told, or in the very words that it
     used a while ago, is no news to itself: memories that are stored again each time they are told
-    crowd out everything else, and what confirms something would outlive it.
+    crowd out everything else, and what confirms something would outlive it. What somebody asks to
+    be forgotten makes none either, nor what is answered where there is no language model: that it
+    knows nothing, or what it was told.
     """
 
     def __init__(self, identify: Identify) -> None:
@@ -63,11 +70,13 @@ class EpisodeMaker:
         if not row["speech"]:
             return []
         if row["topic"] == Topic.USER_UTTERANCE and "?" not in row["content"]:
-            self._heard[row["id"]] = words_of(row["content"])
+            self._heard[row["id"]] = words_of(row["content"]) - _FORGET
             if len(self._heard) > _KEPT_HEARD:
                 self._heard.popitem(last=False)
+        if not (content := _content(row)):
+            return []
         return [
-            self.episode(row, agent_id)
+            replace(self.episode(row, agent_id), content=content)
             for agent_id in row["agents"]
             if not self._is_echo(row, agent_id)
         ]
@@ -102,6 +111,8 @@ class EpisodeMaker:
         agent, said = self._identify(agent_id), _telling(row["content"])
         if self._was_said(agent, row):
             return True
+        if row.get("data") and json.loads(row["data"]).get("offline") is True:
+            return True
         if self._confirms(row):
             return True
         recalled = self._recalled.get(agent, [])
@@ -126,6 +137,12 @@ class EpisodeMaker:
         if len(sayings) > _KEPT_SAYINGS:
             sayings.popitem(last=False)
         return bool(first != row["id"])
+
+
+def _content(row: dict[str, Any]) -> str:
+    """Return what is kept of an event: not what somebody asked to be forgotten."""
+    said: str = row["content"]
+    return stated(said) if row["topic"] == Topic.USER_UTTERANCE else said
 
 
 def _telling(text: str) -> frozenset[str]:

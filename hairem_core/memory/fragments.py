@@ -1,5 +1,6 @@
 """Fragments in the store: reading them, adding to them, and what replaces what."""
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -20,6 +21,7 @@ from hairem_core.memory.writer import Change, Head, Writer
 
 _LEAST_SENTENCE = 4
 """Words of a sentence that says something: "No, not any more." does not."""
+_PART = re.compile(r"[,;:]\s|\s(?:and|but|et|mais)\s", re.IGNORECASE)
 MOST_FACTS = 16
 """Facts that are made of one event, at most."""
 
@@ -107,7 +109,10 @@ class FragmentStore:
 
     async def superseding(self, new: Fragment, old: Fragment) -> tuple[Fragment, list[Fragment]]:
         """Return `new` in the place of `old`, and what ceases to hold with that: `old`, and the
-        episode that it came from when nothing else was said there, or nothing that still holds.
+        episode that it came from, unless it says more than its facts do.
+
+        What still holds of what was said there, its other facts tell: the whole sentence would go
+        on telling what does not.
 
         `new` tells of what `old` told of, unless it says of what. Raises MemoryRefused: another
         agent's, itself, replaced already, or newer than `new`.
@@ -118,10 +123,10 @@ class FragmentStore:
             siblings = await self.of_events(old.agent, [event])
             facts = [each for each in siblings if each.kind == "fact" and each.id != old.id]
             episodes = [each for each in siblings if each.kind == "episode" and each.is_valid]
-            if not any(each.is_valid for each in facts):
-                others = [each for each in episodes if each.id != old.id]
-                gone = [each for each in others if not says_more(each, [old, *facts])]
-                closed += [each.closed(new.valid_from, None) for each in gone]
+            others = [each for each in episodes if each.id != old.id]
+            is_left = any(each.is_valid for each in facts)
+            gone = [each for each in others if not says_more(each, [old, *facts], parts=is_left)]
+            closed += [each.closed(new.valid_from, None) for each in gone]
         new = replace(new, replaces_id=old.id)
         # Whoever sees what is shared must not learn of what the private one told.
         if new.subject is None and (new.visibility == "private" or old.visibility == "shared"):
@@ -189,9 +194,13 @@ def _strengthened(ids: list[UUID], at: datetime) -> Statement:
     )
 
 
-def says_more(episode: Fragment, facts: Iterable[Fragment]) -> bool:
-    """Return whether an episode has a sentence that has nothing to do with any of its facts."""
+def says_more(episode: Fragment, facts: Iterable[Fragment], *, parts: bool = False) -> bool:
+    """Return whether an episode has a sentence that has nothing to do with any of its facts, or
+    with `parts` a part of a sentence.
+    """
     said = sentences(episode.content)
+    if parts:
+        said = [part for each in said for part in _PART.split(each)]
     if len(said) < 2:
         return False
     told = frozenset[str]().union(*(words_of(each.content) for each in facts))

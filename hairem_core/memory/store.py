@@ -25,7 +25,8 @@ from hairem_core.memory.history import History
 from hairem_core.memory.interpret.entities import entity_key
 from hairem_core.memory.interpret.text import folded
 from hairem_core.memory.recall.index import RecallIndex
-from hairem_core.memory.recall.ranking import Hit, Question, impersonal
+from hairem_core.memory.recall.ranking import Hit, Question
+from hairem_core.memory.recall.whom import impersonal
 from hairem_core.memory.recent import RecentTurns
 from hairem_core.memory.rows import recollection, storable
 from hairem_core.memory.scope import Scope

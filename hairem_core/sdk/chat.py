@@ -67,8 +67,10 @@ class ChatRequest(_Strict):
 
 
 class Delta(_Strict):
-    """A piece of a model's answer, as it arrives. Exactly one field is set."""
+    """A piece of a model's answer, as it arrives. Exactly one of the first three fields is set."""
 
     content: str | None = None
     thinking: str | None = None
     tool_calls: list[ToolCall] | None = None
+    is_offline: bool = False
+    """No language model says so: none is configured."""

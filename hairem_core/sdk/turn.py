@@ -48,6 +48,8 @@ class Turn:
         self.utterance = Utterance.of(message)
         self.language = ctx.persona.language_for(self.utterance.language)
         self._said: list[str] = []
+        self._is_offline = False
+        self._has_acted = False
 
     async def run(self, *, extra_instructions: str = "") -> str:
         """Answer, streaming; return the whole text.
@@ -64,6 +66,7 @@ class Turn:
                 self._said.append(text.strip())
             if not calls:
                 return await self._finish()
+            self._has_acted = True
             messages.append(ChatMessage(role="assistant", content=text, tool_calls=calls))
             messages += [_as_message(result) for result in await self._use_tools(calls)]
         raise AgentError(f"the model asked for tools {MAX_TOOL_ROUNDS + 1} times without an answer")
@@ -165,6 +168,7 @@ class Turn:
             elif delta.thinking:
                 await self._emit(Topic.AGENT_NOTE, delta.thinking)
             elif delta.content:
+                self._is_offline = self._is_offline or delta.is_offline
                 # Words of a second round must not stick to those of the first.
                 gap = " " if self._said and not pieces else ""
                 pieces.append(delta.content)
@@ -198,11 +202,15 @@ class Turn:
 
     async def _finish(self) -> str:
         text = " ".join(self._said)
+        data = {"continue_conversation": text.endswith("?")}
+        if self._is_offline and not self._has_acted:
+            # What was done is news; that there is nobody to think is not worth remembering.
+            data["offline"] = True
         await self._ctx.bus.answer(
             self._message,
             topic=Topic.NARRATIVE_TEXT,
             content=text,
-            data={"continue_conversation": text.endswith("?")},
+            data=data,
         )
         return text
 

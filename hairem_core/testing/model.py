@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hairem_core.errors import HairemError
-from hairem_core.sdk.chat import ChatRequest, Delta, ToolCall
+from hairem_core.sdk.chat import ChatRequest, Delta, ModelRole, ToolCall
 
 
 class ScriptedFailure(HairemError):
@@ -92,6 +92,10 @@ class ScriptedModel:
         for index, word in enumerate(step.text.split(" ")):
             if piece := f" {word}" if index else word:
                 yield Delta(content=piece)
+
+    def has_model(self, agent_id: str | None, role: ModelRole) -> bool:
+        """Return that a language model serves each role."""
+        return True
 
     def _complain(self, what: str) -> ScriptedFailure:
         self.complaints.append(what)

@@ -19,7 +19,7 @@ from hairem_core.hotplug.bundle import read_bundle
 from hairem_core.hotplug.secrets import SecretStore
 from hairem_core.hotplug.services import AgentServices
 from hairem_core.memory.store import MemoryStore
-from hairem_core.sdk.chat import ChatRequest, Delta, ToolCall, ToolSpec
+from hairem_core.sdk.chat import ChatRequest, Delta, ModelRole, ToolCall, ToolSpec
 from hairem_core.sdk.message import Message, MessageType, Topic
 from hairem_core.sdk.utterance import Utterance
 from tests.support.bus import connect, running_redis
@@ -43,10 +43,14 @@ class RecordingModel:
 
     def __init__(self) -> None:
         self.requests: list[ChatRequest] = []
+        self.is_there = True
 
     async def stream(self, agent_id: str, request: ChatRequest) -> AsyncGenerator[Delta]:
         self.requests.append(request)
         yield Delta(content="fine")
+
+    def has_model(self, agent_id: str | None, role: ModelRole) -> bool:
+        return self.is_there
 
 
 @dataclass

@@ -19,7 +19,7 @@ import aiohttp
 import pytest
 
 from hairem_core.core import Core
-from hairem_core.sdk.chat import ChatRequest, Delta, ToolCall
+from hairem_core.sdk.chat import ChatRequest, Delta, ModelRole, ToolCall
 from tests.hotplug.helpers import HEAD, ask, from_test
 from tests.support.bus import until
 from tests.support.core import Client, OpenGate, running_core, write_agent
@@ -148,6 +148,9 @@ class RecordingModel:
             yield Delta(content=f"I found: {request.messages[-1].content}")
         else:
             yield Delta(tool_calls=[ToolCall(id="1", name="look")])
+
+    def has_model(self, agent_id: str | None, role: ModelRole) -> bool:
+        return True
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ import pytest
 from hairem_core.memory.interpret.slots import is_asked_for, words_of_question
 from hairem_core.memory.store import MemoryStore
 from tests.memory.learning import learn
-from tests.memory.messages import said
+from tests.memory.messages import answered, said
 
 OTHERS = {
     "en": ["I live in Oslo now", "I live in Bern and live well", "I work at Bosch, where I work"],
@@ -216,3 +216,168 @@ async def test_a_note_of_several_things_answers_none(store: MemoryStore) -> None
     found = await store.recall("renarde", "Where does Anna live?", limit=5)
     assert len(found) == 2
     assert not any(each.why and each.why.is_answer for each in found)
+
+
+RELATIVES = {
+    "user:rex": [
+        "My son lives in Bergen",
+        "I live in Oslo",
+        "My cat is called Félix",
+        "My car is red",
+        "My wife is Claire",
+        "I work at Bosch",
+    ],
+    "user:tom": ["Mon fils Lars habite à Bergen", "J'habite à Oslo", "Je travaille chez Bosch"],
+    "user:sue": ["I work at the school", "My brother works at the bank"],
+    "user:claire": ["I work at Nestlé"],
+}
+
+
+@pytest.mark.parametrize(
+    ("asker", "question", "answers"),
+    [
+        ("user:rex", "Where does my son live?", ["My son lives in Bergen"]),
+        ("user:rex", "Où habite mon fils ?", ["My son lives in Bergen"]),
+        ("user:rex", "Do I know where my son lives?", ["My son lives in Bergen"]),
+        (None, "Where does Rex's son live?", ["My son lives in Bergen"]),
+        (None, "Where does the son of Rex live?", ["My son lives in Bergen"]),
+        (None, "Où habite le fils de Rex ?", ["My son lives in Bergen"]),
+        ("user:pia", "Where does Sue's brother work?", ["My brother works at the bank"]),
+        ("user:pia", "Où travaille le frère de Sue ?", ["My brother works at the bank"]),
+        ("user:pia", "Où travaille le petit frère de Sue ?", ["My brother works at the bank"]),
+        ("user:sue", "Where does my brother work?", ["My brother works at the bank"]),
+        ("user:sue", "Where do I work with my brother?", ["I work at the school"]),
+        ("user:tom", "Where does my son live?", ["Mon fils Lars habite à Bergen"]),
+        ("user:tom", "Où habite mon fils ?", ["Mon fils Lars habite à Bergen"]),
+        (None, "Where does Tom's son live?", ["Mon fils Lars habite à Bergen"]),
+        (None, "Où habite le fils de Tom ?", ["Mon fils Lars habite à Bergen"]),
+        (None, "Where does Lars live?", ["Mon fils Lars habite à Bergen"]),
+        ("user:rex", "Où habite Lars ?", ["Mon fils Lars habite à Bergen"]),
+        ("user:rex", "Where do I live?", ["I live in Oslo"]),
+        (None, "Where does Rex live?", ["I live in Oslo"]),
+        ("user:rex", "Where does my landlord live?", []),
+        ("user:rex", "Où habite ma propriétaire ?", []),
+        (None, "Where does Rex's landlord live?", []),
+        ("user:rex", "What is my cat called?", ["My cat is called Félix"]),
+        ("user:rex", "Comment s'appelle mon chat ?", ["My cat is called Félix"]),
+        ("user:rex", "Who is my wife?", ["My wife is Claire"]),
+        (None, "Qui est la femme de Rex ?", ["My wife is Claire"]),
+        ("user:rex", "Where does my wife work?", ["I work at Nestlé"]),
+        ("user:rex", "Où travaille ma femme ?", ["I work at Nestlé"]),
+        ("user:rex", "What is my car's colour?", ["My car is red"]),
+        ("user:rex", "Quelle est la couleur de ma voiture ?", ["My car is red"]),
+    ],
+)
+async def test_a_relative_is_not_whose_relative_they_are(
+    store: MemoryStore, asker: str | None, question: str, answers: list[str]
+) -> None:
+    for by, sayings in RELATIVES.items():
+        await _tell(store, by, sayings)
+    found = await store.recall("renarde", question, limit=9, asker=asker)
+    assert [each.content for each in found if each.why and each.why.is_answer] == answers
+    assert [each.content for each in found[: len(answers)]] == answers
+    await store.index.start_anew()
+    again = await store.recall("renarde", question, limit=9, asker=asker)
+    assert [each.content for each in again if each.why and each.why.is_answer] == answers
+
+
+async def test_who_a_relative_is_holds_wherever_they_move(store: MemoryStore) -> None:
+    await _tell(store, "user:rex", ["My son Lars lives in Bergen", "I live in Oslo"])
+    await _tell(store, "user:rex", ["Lars moved to Turin"])
+    (first, *_) = await store.recall(
+        "renarde", "Where does my son live?", limit=5, asker="user:rex"
+    )
+    assert first.content == "Lars moved to Turin"
+    assert first.why is not None
+    assert first.why.is_answer
+
+
+@pytest.mark.parametrize(
+    ("told", "answer", "question"),
+    [
+        ("Forget that I hate coriander.", "I have forgotten that you hate coriander.", "coriander"),
+        ("Oublie que mon code de carte est 4711.", "J'ai oublié.", "code de carte"),
+        ("Oublie mon code de carte", "C'est oublié.", "code de carte"),
+    ],
+)
+async def test_a_toldto_forget_is_no_memory(
+    store: MemoryStore, told: str, answer: str, question: str
+) -> None:
+    asked = said(told)
+    await store.record(asked)
+    await store.record(answered(asked, answer))
+    await learn(store)
+    found = await store.recall("renarde", question, limit=5, asker="user:anna")
+    assert not any("cor" in each.content or "code" in each.content for each in found)
+    # What was just said is known while it is spoken of.
+    recent = await store.recent("renarde", conversation_id="c1", limit=5)
+    assert [each.content for each in recent] == [told, answer]
+
+
+async def test_what_is_said_beside_a_toldto_forget_is_kept(store: MemoryStore) -> None:
+    await _tell(store, "user:anna", ["Oublie que mon code est 4711. J'habite à Berne."])
+    found = await store.recall("renarde", "Où est-ce que j'habite ?", limit=5, asker="user:anna")
+    assert found
+    assert not any("4711" in each.content for each in found)
+
+
+async def test_what_is_not_to_be_forgotten_is_kept(store: MemoryStore) -> None:
+    await _tell(store, "user:anna", ["Don't forget that I live in Bern"])
+    (first, *_) = await store.recall("renarde", "Where do I live?", limit=5, asker="user:anna")
+    assert first.content == "I live in Bern"
+    assert first.importance > 0.9
+
+
+@pytest.mark.parametrize(
+    ("both", "no_more", "question", "holds"),
+    [
+        (
+            "J'adore les crêpes et je déteste les épinards.",
+            "Je n'aime plus les crêpes",
+            "Qu'est-ce que j'adore ?",
+            "je déteste les épinards",
+        ),
+        (
+            "I love pancakes and I hate spinach.",
+            "I don't like pancakes any more",
+            "What do I love?",
+            "I hate spinach",
+        ),
+    ],
+)
+async def test_what_was_ended_of_a_sentence_is_not_told_as_what_holds(
+    store: MemoryStore, both: str, no_more: str, question: str, holds: str
+) -> None:
+    await _tell(store, "user:anna", [both])
+    await _tell(store, "user:anna", [no_more])
+    found = await store.recall("renarde", question, limit=9, asker="user:anna")
+    assert both not in [each.content for each in found]
+    found = await store.recall("renarde", both, limit=9, asker="user:anna")
+    assert both not in [each.content for each in found]
+    assert holds in [each.content for each in found]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Do you remember the dentist?", "I know nothing about that."),
+        ("Te souviens-tu du dentiste ?", "Je n'en sais rien du dentiste."),
+    ],
+)
+@pytest.mark.parametrize("is_offline", [True, False])
+async def test_that_nothing_is_known_is_no_memory(
+    store: MemoryStore, question: str, answer: str, *, is_offline: bool
+) -> None:
+    asked = said(question)
+    await store.record(asked)
+    message = answered(asked, answer)
+    data = {"offline": is_offline}
+    payload = message.payload.model_copy(update={"data": data})
+    await store.record(message.model_copy(update={"payload": payload}))
+    found = await store.recall("renarde", answer, limit=5)
+    assert [each.content for each in found if each.role == "assistant"] == [answer] * (
+        not is_offline
+    )
+    assert answer in [
+        each.content for each in await store.recent("renarde", conversation_id="c1", limit=5)
+    ]

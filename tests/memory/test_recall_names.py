@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from hairem_core.memory.recall.ranking import impersonal, people_asked_about
+from hairem_core.memory.recall.whom import Person, impersonal, people_asked_about
 from hairem_core.memory.store import MemoryStore
 from tests.memory.messages import said
 
@@ -42,14 +42,14 @@ DECOMPOSED = unicodedata.normalize("NFD", "Élodie")
     ],
 )
 def test_who_is_named(question: str, people: set[str]) -> None:
-    assert people_asked_about(question, SPEAKERS, None) == people
+    assert people_asked_about(question, SPEAKERS, None) == {Person(key=each) for each in people}
 
 
 @pytest.mark.parametrize("name", ["Élodie", "Elodie", DECOMPOSED])
 def test_a_name_is_found_however_it_was_given(name: str) -> None:
     for asked in ("Élodie", "Elodie", DECOMPOSED):
         question = f"Where does {asked} live?"
-        assert people_asked_about(question, [(ELODIE, name)], None) == {ELODIE}
+        assert people_asked_about(question, [(ELODIE, name)], None) == {Person(key=ELODIE)}
         assert impersonal(question, [name]) == "Where does I live?"
 
 
@@ -66,7 +66,41 @@ def test_a_name_is_found_however_it_was_given(name: str) -> None:
     ],
 )
 def test_whoever_asks_for_theirs_is_asked_about(question: str, asker: str | None) -> None:
-    assert people_asked_about(question, [], ELODIE) == ({asker} if asker else set())
+    people = {Person(key=asker)} if asker else set()
+    assert people_asked_about(question, [], ELODIE) == people
+
+
+@pytest.mark.parametrize(
+    ("question", "key", "relation", "is_name_asked"),
+    [
+        ("Where does my little brother live?", ELODIE, "brother", False),
+        ("Where do our two sons live?", ELODIE, "son", False),
+        ("Où habite mon petit frère ?", ELODIE, "brother", False),
+        ("Quel âge a ma fille ?", ELODIE, "daughter", False),
+        ("Quel est l'anniversaire de ma mère ?", ELODIE, "mother", False),
+        ("What is the name of my mother?", ELODIE, "mother", True),
+        ("What is the name of my mother's school?", ELODIE, "mother", False),
+        ("Quel est le nom de ma mère ?", ELODIE, "mother", True),
+        ("Who is Ann's boss?", "user:ann", "boss", True),
+        ("Who does Ann's boss trust?", "user:ann", "boss", False),
+        ("Qui est la cheffe d\u2019Ann ?", "user:ann", "boss", True),
+        ("Où travaille la propriétaire d'Ann ?", "user:ann", "proprietaire", False),
+        ("Where do I live with my son?", ELODIE, None, False),
+        ("What is my favourite colour?", ELODIE, None, False),
+        ("Where is Lars?", "name:lars", None, False),
+        ("where does lars live?", "name:lars", None, False),
+        ("Do I know where Lars lives?", "name:lars", None, False),
+        ("Est-ce que je sais où habite Lars ?", "name:lars", None, False),
+        ("Do I know Lars?", ELODIE, None, False),
+        ("Where will I live?", ELODIE, None, False),
+        ("Where does Ann live without Lars?", "user:ann", None, False),
+    ],
+)
+def test_a_relative_is_asked_about_and_not_whose_they_are(
+    question: str, key: str, relation: str | None, is_name_asked: bool
+) -> None:
+    (person,) = people_asked_about(question, SPEAKERS, ELODIE, {"name:lars", "name:will"})
+    assert (person.key, person.relation, person.is_name_asked) == (key, relation, is_name_asked)
 
 
 @pytest.mark.parametrize(

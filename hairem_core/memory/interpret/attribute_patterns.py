@@ -8,11 +8,13 @@ import re
 
 _IS = (
     r"(?:'s| is| are)(?: now| currently| actually| still| definitely| called| no longer .+? but)*"
-    r"|(?: has| have|'s)?(?: just| now| been)* (?:changed|switched|moved|changes) (?:from .+?"
-    r" )?to|(?: has)? become"
+    r"|(?: has| have|'s| was| were| got)?(?: just| now| been)* (?:changed|switched|moved|changes"
+    r"|postponed|rescheduled|brought forward) (?:from .+? )?to|(?: has)? become"
 )
 _EST = (
-    r"(?:,? (?:c'est|ce sont)| est| sont|,? c'est)(?: maintenant| desormais| toujours|"
+    r"(?: est| sont| a ete| ont ete) (?:deplace|reporte|decale|avance|repousse)e?s?"
+    r"(?: a| au| pour)?"
+    r"|(?:,? (?:c'est|ce sont)| est| sont|,? c'est)(?: maintenant| desormais| toujours|"
     r" actuellement| en fait| devenue?"
     r"| plutot| passee?s? a)*| (?:s'appelle|s'appellent)|(?: a| ont)(?: change pour| ete"
     r" changee? (?:en|pour))|(?: est)? passe a"
@@ -21,6 +23,11 @@ _EST = (
 _NAME = r"(?P<name>[^\W\d_][\w-]+(?: [^\W\d_][\w-]+)?)"
 _NOUN = r"(?P<noun>[^\W\d_][\w'œ-]*(?: [\w'œ-]+){0,4}?)"
 _OF = r"(?: (?:de la |de l'|du |des |de |d'))"
+SEEN = (
+    "dentist|doctor|hairdresser|barber|vet|optician|physio|plumber|electrician|dentiste"
+    "|medecin|docteur|coiffeur|coiffeuse|veterinaire|opticien|kine|plombier|electricien"
+)
+"""Whoever is on a day is not called so: it is the appointment with them."""
 
 _CHANGED = r"(?:i|we)(?:'ve| have)?(?: just)? (?:changed|reset|set|updated) "
 
@@ -165,15 +172,16 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         "event",
         (
             r"the (?P<noun>(?:[\w-]+ ){0,2}(?:appointment|meeting|party|wedding|flight|exam"
-            rf"|concert|match|interview))(?:{_IS})(?: on| at)? (?P<v>.+)"
+            r"|concert|match|interview|dinner|lunch|lesson|rehearsal|barbecue|delivery"
+            rf"|{SEEN}))(?:{_IS})(?: on| at)? (?P<v>.+)"
         ),
     ),
     (
         "event",
         (
             r"(?:le |la |l')(?P<noun>(?:rendez-vous|rdv|reunion|fete|mariage|vol|examen|concert"
-            r"|match"
-            rf"|entretien)(?: (?:chez|de|du|avec) [\w '-]+?)?)(?:{_EST}) (?P<v>.+)"
+            r"|match|entretien|diner|dejeuner|cours|repetition|barbecue|livraison"
+            rf"|{SEEN})(?: (?:chez|de|du|avec) [\w '-]+?)?)(?:{_EST}) (?P<v>.+)"
         ),
     ),
     # Changed on purpose.

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hairem_core.memory.interpret.attribute_patterns import ATTRIBUTE_PATTERNS
+from hairem_core.memory.interpret.attribute_patterns import ATTRIBUTE_PATTERNS, SEEN
 from hairem_core.memory.interpret.entities import Mention, entity_key, is_name
 from hairem_core.memory.interpret.extracted import ExtractedFact, Link
 from hairem_core.memory.interpret.guards import Clause
@@ -206,6 +206,10 @@ _NEW = re.compile(r"^(?:new|current|own|nouvelle|nouveau|nouvel|actuelle?) ")
 _FORMER = re.compile(
     r"^(?:old|former|previous|ex|late|first|last|next|ancien(?:ne)?|premiere?|derniere?)[ -]"
 )
+_SEEN = re.compile(
+    rf"^(?:(?:rendez-vous|rdv|appointment) (?:chez|avec|with|at) (?:the |le |la |l')?)?"
+    rf"(?P<who>{SEEN})$"
+)
 _NO_FAVOURITE = re.compile(
     r"\b(?:ones?|things?|parts?|way|memory|moment|to|chose|partie|moment|truc)\b"
 )
@@ -297,7 +301,10 @@ def _when(told: _Told) -> ExtractedFact | None:
 def _event(told: _Told) -> ExtractedFact | None:
     if kind_of_value(told.spoken()) != "time":
         return None
-    thing = entity_key(canonical(told.plain("noun")), "thing")
+    noun = told.plain("noun")
+    seen = _SEEN.search(noun)
+    noun = f"{canonical(seen['who'])} appointment" if seen else canonical(noun)
+    thing = entity_key(noun, "thing")
     return told.fact(thing, "time", value_of(told.plain("v")), 0.65)
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from hairem_core.memory.interpret.extracted import Said
 from hairem_core.memory.interpret.model_extractor import Turn
+from hairem_core.memory.interpret.requests import stated
 from hairem_core.memory.rows import confidence_of
 from hairem_core.sdk.message import Topic
 
@@ -32,11 +33,17 @@ class Waiting:
     def talk(self) -> str | None:
         """Return what conversation it belongs to; None where nobody said anything."""
         row = self.row
-        if not row.get("speech") or row.get("erased_by") or not row.get("content"):
+        if not row.get("speech") or row.get("erased_by") or not self.content:
             return None
         # Without a conversation, what one person says to one agent is one.
         parties = sorted({str(row.get("sender")), str(row.get("recipient"))})
         return str(row.get("conversation_id") or "/".join(parties))
+
+    @property
+    def content(self) -> str:
+        """Return what was said, without what somebody asked to be forgotten."""
+        content = str(self.row.get("content") or "")
+        return stated(content) if content and self.is_user else content
 
     @property
     def is_user(self) -> bool:
@@ -53,7 +60,7 @@ class Waiting:
             event=row["id"],
             is_user=self.is_user,
             said=Said(
-                text=row["content"],
+                text=self.content,
                 speaker=row["sender"],
                 speaker_name=row.get("speaker_name"),
                 language=language.replace("\0", "") if isinstance(language, str) else None,

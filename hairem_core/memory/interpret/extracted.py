@@ -49,6 +49,8 @@ class ExtractedFact:
     entities: tuple[Mention, ...] = ()
     retracts: bool = False
     """It says that something holds no more, and nothing of what holds instead."""
+    corrects: bool = False
+    """It was said in the place of what was told before, even where several may hold."""
     spoken_value: str = ""
     """The value as it was said; empty where it is no part of `content`."""
 

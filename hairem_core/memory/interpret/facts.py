@@ -16,6 +16,7 @@ from hairem_core.memory.interpret.extracted import Antecedent, ExtractedFact, Sa
 from hairem_core.memory.interpret.guards import Clause, clauses_of, no_more
 from hairem_core.memory.interpret.predicates import ENGLISH, FRENCH, Predicate
 from hairem_core.memory.interpret.said_of import facts_of
+from hairem_core.memory.interpret.slots import is_of_name
 from hairem_core.memory.interpret.subjects import subjects_of
 from hairem_core.memory.interpret.text import plain, words
 
@@ -30,6 +31,7 @@ _BARE_VERB = re.compile(
     r"|dislike|eat|drink|speak|play|keep|put|started|got|found|reside|own|detest|come|study)\b"
 )
 _ADDRESSED = re.compile(r"\b(?:you|your|you're|yourself|tu|toi|te|ton|ta|tes|vous|votre|vos)\b")
+_ACTS = re.compile(r"(?:i|we|je|on|nous)\b|j'")
 _MOST_WORDS = 20
 """Words of a clause that says one thing; a longer one tells a story."""
 _LEAST_REMEMBERED = 3
@@ -147,7 +149,19 @@ def _finished(fact: ExtractedFact, clause: Clause) -> ExtractedFact:
         entities=(*mentions, *_subject(fact, mentions)),
         importance=REMEMBERED if clause.is_to_remember else fact.importance,
         confidence=_HEDGED if clause.is_hedged else fact.confidence,
+        corrects=_corrects(fact, clause),
     )
+
+
+def _corrects(fact: ExtractedFact, clause: Clause) -> bool:
+    """Return whether a fact takes the place of another though both could hold.
+
+    "No, I hate olives" may answer a question, and ends no other dislike; "no, my cat is called
+    Minou" says that the name was wrong.
+    """
+    if fact.slot is None or not clause.corrects:
+        return False
+    return clause.is_meant or (is_of_name(fact.slot) and not _ACTS.match(clause.plain))
 
 
 def _subject(fact: ExtractedFact, mentions: tuple[Mention, ...]) -> tuple[Mention, ...]:

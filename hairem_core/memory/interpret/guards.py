@@ -6,6 +6,7 @@ what is learned wrongly is told back as the truth.
 
 import re
 
+from hairem_core.memory.interpret.requests import stated
 from hairem_core.memory.interpret.text import plain, sentences
 
 MOST_WORDS = 120
@@ -94,7 +95,8 @@ _REMEMBER = re.compile(
     r" qu'| de ceci)?"
     r"|(?:te )?(?:souviennes|rappelles)(?: que| qu')|retiens(?: bien)?(?: que| qu'| ceci)?"
     r"|retenez(?: que| qu')?"
-    r"|retiennes (?:que |qu')|n'oublie(?:z|s)?(?: pas)?(?: que| qu')?|oublie pas(?: que| qu')?"
+    r"|retiennes (?:que |qu')|n'oublie(?:z|s)?(?: pas| jamais)?(?: que| qu')?"
+    r"|oubliez? (?:pas|jamais)(?: que| qu')?"
     r"|note(?:z)?(?: bien)?"
     r"(?: que| qu')|sache(?:z)?(?: que| qu')|memorise(?: que| qu')?|garde(?:z)? en tete(?: que|"
     r" qu'))"
@@ -123,6 +125,25 @@ _TAIL = re.compile(
 _VOCATIVE = re.compile(r"^[A-Z][\w-]{2,},\s+(?=\S)")
 
 
+_DENIES = re.compile(
+    r"(?:(?:oh|ah|wait|well|sorry|oops|mais|ah|euh|ben|bah|pardon|desolee?|attends)\b[\s,.!]*)*"
+    r"(?:(?:no+|nope|actually|in fact|non|en fait|en realite)\b"
+    r"(?!\s*,?\s*(?:thanks?|thx|merci|idea|problem|worries|way|doubt|need|wonder|hurry|matter"
+    r"|kidding|longer|more|one|plus)\b)"
+    r"|(?P<meant>(?:(?:no|non)[\s,]+)?(?:correction|rectification|i meant?"
+    r"|je (?:voulais|veux) dire))\b)"
+)
+_NO = re.compile(r"\W*(?:(?:no+|nope|non|mais)\b\W*)+")
+_BESIDE = re.compile(
+    r"\b(?:also|too|as well|another|other|second|third|aussi|egalement|encore|autre|deuxieme"
+    r"|troisieme)\b"
+)
+"""What is said beside something, and not in its place."""
+_MEANT = re.compile(
+    r"^(?:i meant?(?: to say)?(?: that)?[\s,:]+|je (?:voulais|veux) dire(?: que\s+| qu'|[\s,:]+))"
+)
+
+
 class Clause:
     """A part of a sentence that may say something, and how it was said."""
 
@@ -134,6 +155,8 @@ class Clause:
         is_hedged: bool = False,
         is_to_remember: bool = False,
         is_told_whole: bool = False,
+        corrects: bool = False,
+        is_meant: bool = False,
     ) -> None:
         self.text = text
         """As it was said, without what leads up to it."""
@@ -143,6 +166,10 @@ class Clause:
         self.is_to_remember = is_to_remember
         self.is_told_whole = is_told_whole
         """It was asked to be remembered as it is: "remember that …", not "remember, …"."""
+        self.corrects = corrects
+        """It began as what denies something does: "no, …", "en fait …"."""
+        self.is_meant = is_meant
+        """It began as nothing does but what corrects oneself: "I meant …"."""
 
     @property
     def end(self) -> int:
@@ -153,11 +180,11 @@ class Clause:
 
 _CORRECTS = re.compile(
     r"\b(?:no|nope|actually|in fact|sorry|correction|wait|oops|my mistake|now|instead|rather"
-    r"|changed"
+    r"|changed|moved|postponed|rescheduled"
     r"|i mean|i meant|not|any ?more|after all|non|en fait|finalement|desolee?|pardon|au fait"
     r"|attends"
-    r"|en realite|rectification|maintenant|desormais|plutot|plus|je veux dire|a present|change"
-    r"|dorenavant)\b"
+    r"|en realite|rectification|maintenant|desormais|plutot|plus|je (?:veux|voulais) dire"
+    r"|a present|change|deplacee?|reportee?|decalee?|dorenavant)\b"
 )
 
 
@@ -207,17 +234,20 @@ def may_correct(text: str) -> bool:
 def clauses_of(text: str) -> list[Clause]:
     """Return the clauses of what was said that may say something.
 
-    None where it was a question, a hypothesis, a quotation, a story or hearsay.
+    None where it was a question, a request to forget, a hypothesis, a quotation, a story or
+    hearsay.
     """
-    text = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    text = stated(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
     for pattern, short in _REWRITES:
         text = pattern.sub(short, text)
     whole = plain(text)
     if len(whole.split()) > MOST_WORDS or _STORY.search(whole):
         return []
     found: list[Clause] = []
+    is_denied = False
     for sentence in sentences(_unquoted(text)):
-        found += _of_sentence(sentence)
+        found += _of_sentence(sentence, is_denied=is_denied)
+        is_denied = bool(_NO.fullmatch(plain(sentence)))
     return found
 
 
@@ -233,15 +263,20 @@ def _unquoted(text: str) -> str:
     return _QUOTED.sub(blank, text)
 
 
-def _of_sentence(sentence: str) -> list[Clause]:
+def _of_sentence(sentence: str, *, is_denied: bool) -> list[Clause]:
     if sentence.endswith("?"):
         return []
     is_correction = bool(_CORRECTS.search(plain(sentence)))
     text, is_to_remember, is_hedged, is_told_whole = sentence, False, False, False
     text = _stripped(_VOCATIVE, text, exact=True)
+    # "Non, …" looks as if somebody were called so.
+    led = _DENIES.match(plain(sentence)) or _DENIES.match(plain(text))
+    corrects = (is_denied or led is not None) and not _BESIDE.search(plain(text))
     for _ in range(3):
         text = _stripped(_MARKER, text)
         text = _stripped(_TOLD, text)
+        if _SUBJECT.match(plain(meant := _stripped(_MEANT, text))) or _NAMED.match(meant):
+            text = meant
         if (shorter := _stripped(_REMEMBER, text)) != text:
             if _NO_REMEMBERED.match(plain(shorter)) or not shorter.strip(" .!"):
                 return []
@@ -261,6 +296,8 @@ def _of_sentence(sentence: str) -> list[Clause]:
             is_hedged=is_hedged,
             is_to_remember=is_to_remember,
             is_told_whole=is_told_whole,
+            corrects=corrects,
+            is_meant=corrects and led is not None and bool(led["meant"]),
         )
         for each in parts
     ]

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Literal
 
 from hairem_core.memory.interpret.text import folded, plain
-from hairem_core.memory.interpret.vocabulary import COLOURS, NOUNS
+from hairem_core.memory.interpret.vocabulary import COLOURS, NOUNS, PETS, ROLES
 
 type ValueKind = Literal["colour", "place", "time", "number", "name", "other"]
 
@@ -182,6 +182,16 @@ _OTHER_WORDS: dict[str, set[str]] = {
 for _word, _one in NOUNS.items():
     if " " not in _word and " " not in _one:
         _OTHER_WORDS.setdefault(_one, set()).add(_word)
+
+
+def family_of(slot: str) -> str:
+    """Return what a slot has in common with others of which one may have several: `pet:cat`."""
+    return slot.rpartition(":")[0]
+
+
+def is_of_name(slot: str) -> bool:
+    """Return whether a slot holds what a relative or an animal is called: `pet:cat:felix`."""
+    return family_of(slot).removeprefix("pet:") in ROLES | PETS
 
 
 def is_single(slot: str) -> bool:

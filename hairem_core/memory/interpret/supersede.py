@@ -12,7 +12,7 @@ from typing import Literal
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.interpret.extracted import ExtractedFact, Said
 from hairem_core.memory.interpret.facts import value_in
-from hairem_core.memory.interpret.slots import is_single, value_of
+from hairem_core.memory.interpret.slots import family_of, is_of_name, is_single, value_of
 from hairem_core.memory.interpret.text import plain, words
 from hairem_core.memory.language import words_of
 
@@ -64,6 +64,8 @@ def decide(
             key=lambda each: (each.valid_from, each.seq),
             default=None,
         )
+    if old is None and fact.corrects:
+        old = _corrected(fact, valid)
     if old is None:
         old = _alike(fact, valid)
         if old is not None and _denies(fact.content) == _denies(old.content):
@@ -127,6 +129,20 @@ def _retraction(fact: ExtractedFact, at: datetime, valid: Sequence[Fragment]) ->
     if len(found) != 1 or found[0].valid_from > at:
         return Decision(what="nothing")
     return Decision(what="closes", old=tuple(found))
+
+
+def _corrected(fact: ExtractedFact, valid: Sequence[Fragment]) -> Fragment | None:
+    """Return the fact that a correction speaks of, where several of its kind may hold.
+
+    It is the last of its kind. Of what names nobody it must be the very last thing told, else it is
+    not clear what was meant.
+    """
+    family = family_of(fact.slot or "")
+    last = sorted(valid, key=lambda each: (each.valid_from, each.seq))
+    if not is_of_name(fact.slot or ""):
+        last = last[-1:]
+    kin = [each for each in last if family and family_of(each.slot or "") == family]
+    return kin[-1] if kin else None
 
 
 def _alike(fact: ExtractedFact, valid: Sequence[Fragment]) -> Fragment | None:

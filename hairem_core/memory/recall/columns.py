@@ -14,7 +14,8 @@ import numpy as np
 
 from hairem_core.memory.arrays import Bools, Floats, Ints, Vectors
 from hairem_core.memory.fragment import KINDS, Fragment
-from hairem_core.memory.recall.telling import Telling, telling
+from hairem_core.memory.recall.telling import Telling, kinship, telling
+from hairem_core.memory.recall.whom import related
 
 _FIRST_ROWS = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,6 +36,8 @@ _TYPES: dict[str, Any] = {
     "speaker": np.int32,
     "whom": np.int32,
     "slot": np.int32,
+    "kin": np.int32,
+    "called": np.int32,
     "asks": np.bool_,
     "indexed": np.int64,
     "words": np.int64,
@@ -80,6 +83,10 @@ class Columns:
     """Index in `people` of the person of whom a fact or note tells, or NOBODY."""
     slot: Ints
     """Index in `slots` of what it tells of its subject, or NOBODY."""
+    kin: Ints
+    """Index in `people` of the relative, such as `user:anna/son`, whose name it says, or NOBODY."""
+    called: Ints
+    """Index in `people` of that name."""
     asks: Bools
     """Whether it asks something."""
     indexed: Ints
@@ -109,9 +116,10 @@ class Columns:
         self._speakers: dict[tuple[str, str], int] = {}
         self.people: list[str] = []
         """Keys of people of whom facts tell."""
-        self._people: dict[str, int] = {}
+        self.codes_of_people: dict[str, int] = {}
+        self._families: dict[str, list[int]] = {}
         self.slots: list[str] = []
-        """What facts tell, such as `lives_in`, or `sister/lives_in` of somebody's sister."""
+        """What facts tell, such as `lives_in`."""
         self._slots: dict[str, int] = {}
         self._ascends = True
         """Whether `seq` does, as it should: what is new has the highest number."""
@@ -126,7 +134,7 @@ class Columns:
         """Take a fragment in, at its row if it has one; return the row."""
         if row is None:
             row = self._append(fragment)
-        told = telling(fragment)
+        told, kin = telling(fragment), kinship(fragment)
         values = {
             "seq": fragment.seq,
             "at": milliseconds(fragment.at),
@@ -141,6 +149,8 @@ class Columns:
             "speaker": self._speaker(fragment),
             "whom": self._whom(fragment, told),
             "slot": self._slot(told),
+            "kin": self._person(related(*kin[:2])) if kin else NOBODY,
+            "called": self._person(kin[2]) if kin else NOBODY,
             "asks": "?" in fragment.content,
             "indexed": marked(fragment, told),
             "words": fingerprint(fragment),
@@ -271,7 +281,8 @@ class Columns:
         self.speakers = [(address, name) for address, name in arrays["speakers"].tolist()]
         self._speakers = {who: code for code, who in enumerate(self.speakers)}
         self.people = arrays["people"].tolist()
-        self._people = {key: code for code, key in enumerate(self.people)}
+        for code, key in enumerate(self.people):
+            self._know(key, code)
         self.slots = arrays["slots"].tolist()
         self._slots = {slot: code for code, slot in enumerate(self.slots)}
         self._ascends = bool(np.all(np.diff(arrays["seq"]) > 0))
@@ -292,29 +303,36 @@ class Columns:
 
     def person(self, key: str) -> int:
         """Return the index of a person in `people`, or NOBODY."""
-        return self._people.get(key, NOBODY)
+        return self.codes_of_people.get(key, NOBODY)
+
+    def family(self, key: str) -> list[int]:
+        """Return the indices in `people` of a person, and of relatives known by whose they are."""
+        return self._families.get(key, [])
 
     def _whom(self, fragment: Fragment, told: Telling) -> int:
         subject = fragment.subject if fragment.kind == "fact" else None
         if told is not None:
             subject = told[0]
-        # What belongs to somebody, such as their sister, has a key behind theirs.
-        key = (subject or "").partition("/")[0]
-        if not key.startswith(("user:", "name:")):
+        owner, _, relation = (subject or "").partition("/")
+        if not owner.startswith(("user:", "name:")):
             return NOBODY
-        if key not in self._people:
-            self._people[key] = len(self.people)
+        return self._person(related(owner, relation) if relation else owner)
+
+    def _person(self, key: str) -> int:
+        if key not in self.codes_of_people:
+            self._know(key, len(self.people))
             self.people.append(key)
-        return self._people[key]
+        return self.codes_of_people[key]
+
+    def _know(self, key: str, code: int) -> None:
+        self.codes_of_people[key] = code
+        self._families.setdefault(key.partition("/")[0], []).append(code)
 
     def _slot(self, told: Telling) -> int:
         if told is None:
             return NOBODY
         # Of which one may have several, the slot names its value.
         slot = told[1].partition(":")[0]
-        # Where somebody's sister lives is not where they live.
-        if relative := told[0].partition("/")[2]:
-            slot = f"{relative}/{slot}"
         if slot not in self._slots:
             self._slots[slot] = len(self.slots)
             self.slots.append(slot)

@@ -13,9 +13,7 @@ et al., 2024); `hairem bench recall` measures it. Strength is a bounded nudge: a
 drowns what is asked for in what is new.
 """
 
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -25,8 +23,8 @@ import numpy as np
 from hairem_core.memory.arrays import Bools, Floats, Ints, Vectors
 from hairem_core.memory.decay import strengths
 from hairem_core.memory.fragment import KINDS, Kind
-from hairem_core.memory.interpret.text import folded, plain
-from hairem_core.memory.recall.answers import answering, codes_of
+from hairem_core.memory.interpret.slots import words_of_question
+from hairem_core.memory.recall.asked import Asked
 from hairem_core.memory.recall.columns import (
     FOREVER,
     NEIGHBOUR,
@@ -36,6 +34,7 @@ from hairem_core.memory.recall.columns import (
     milliseconds,
 )
 from hairem_core.memory.recall.text import Filters, TextIndex
+from hairem_core.memory.recall.whom import people_asked_about
 from hairem_core.memory.scope import Scope
 from hairem_core.sdk.asking import of_whom
 from hairem_core.sdk.recollection import Why
@@ -53,11 +52,6 @@ _HITS = 1_000
 """Hits of the text index that are looked at."""
 _LEAST_COSINE = 0.15
 """Below this, two texts have nothing to do with each other."""
-# Both are looked for in folded text, where each apostrophe is the straight one.
-_FIRST_PERSON = re.compile(r"\b(?:i|me|my|mine|je|moi|mon|ma|mes)\b|\b[jm]'")
-_FRENCH = re.compile(
-    r"\b(?:qu[ei]|quel\w*|ou|est|le|la|les|des|du|de|a-t-(?:il|elle)|dans)\b|\b[dlnsqj]'"
-)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,63 +96,11 @@ class Part:
     start: int = 0
     """Where its rows begin among those of all parts."""
     size: int = field(init=False)
-    people: set[str] = field(default_factory=set, init=False)
-    """Addresses of those whom the question is about."""
+    asked: Asked | None = field(default=None, init=False)
+    """The one person whom the question is about; None where it is about nobody, or several."""
 
     def __post_init__(self) -> None:
         self.size = self.columns.size
-
-
-def people_asked_about(
-    text: str, speakers: Sequence[tuple[str, str]], asker: str | None
-) -> set[str]:
-    """Return the addresses of those whom a question names, or else of whoever asks for theirs."""
-    asked = folded(text)
-    named: set[str] = set()
-    if names := _names([name for _, name in speakers]):
-        called = {_spaced(each["name"]) for each in names.finditer(asked)}
-        named = {address for address, name in speakers if _spaced(folded(name)) in called}
-    if not named and asker is not None and _FIRST_PERSON.search(asked):
-        return {asker}
-    return named
-
-
-def impersonal(text: str, names: Sequence[str]) -> str:
-    """Return a question as those whom it names would ask it.
-
-    What was said has "I" and "my" where the question has a name; beside the name, what is asked for
-    hardly counts for an embedding. As words, "I" and "my" count for nothing.
-    """
-    text = unicodedata.normalize("NFC", text)
-    asked = plain(text)
-    subject, owner = ("moi", "mon") if _FRENCH.search(asked) else ("I", "my")
-    if (pattern := _names(names)) is None:
-        return text
-    parts, start = [], 0
-    for each in pattern.finditer(asked):
-        # A place in what is plain is the same place in the text.
-        parts += [text[start : each.start()], owner if each["possessive"] else subject]
-        start = each.end()
-    return "".join([*parts, text[start:]])
-
-
-def _names(names: Iterable[str]) -> re.Pattern[str] | None:
-    """Return what finds any of some names in folded text, as whole words; None without names.
-
-    Of two that begin alike it finds the longer one: Anna Maria is not Anna.
-    """
-    bare = {_spaced(folded(each)) for each in names if re.search(r"\w", each)}
-    if not bare:
-        return None
-    written = [
-        r"\s+".join(map(re.escape, each.split()))
-        for each in sorted(bare, key=lambda name: (-len(name), name))
-    ]
-    return re.compile(rf"(?<!\w)(?P<name>{'|'.join(written)})(?P<possessive>'s?(?!\w))?(?!\w)")
-
-
-def _spaced(name: str) -> str:
-    return " ".join(name.split())
 
 
 def rank(
@@ -173,7 +115,7 @@ def rank(
     start = 0
     for part in parts:
         part.start, start = start, start + part.size
-        part.people = people_asked_about(question.text, part.columns.speakers, question.asker)
+        part.asked = _asked(part, scope, question)
     filters = Filters(
         kinds=question.kinds,
         about=question.about,
@@ -188,9 +130,7 @@ def rank(
     if question.vector is not None:
         meaning = np.concatenate([_meaning(part, question.vector, scope) for part in parts])
     words, meaning = words * allowed, meaning * allowed
-    answers = np.concatenate(
-        [answering(each.columns, each.size, question.text, each.people) for each in parts]
-    )
+    answers = np.concatenate([_answers(part, question) for part in parts])
     matching = np.flatnonzero(allowed & ((words > 0) | (meaning >= _LEAST_COSINE) | answers))
     if not len(matching):
         return []
@@ -255,11 +195,7 @@ def _allowed(part: Part, scope: Scope, question: Question, exclude: frozenset[UU
     columns, size = part.columns, part.size
     allowed: Bools = columns.live[:size].copy()
     allowed &= scope.admitted(part.agent, columns.shared[:size])
-    if question.as_of is None:
-        allowed &= columns.valid_to[:size] == FOREVER
-    else:
-        then = milliseconds(question.as_of)
-        allowed &= (columns.valid_from[:size] <= then) & (then < columns.valid_to[:size])
+    allowed &= _holds(part, question)
     if question.kinds:
         kinds = [KINDS.index(each) for each in question.kinds]
         allowed &= np.isin(columns.kind[:size], kinds)
@@ -271,6 +207,29 @@ def _allowed(part: Part, scope: Scope, question: Question, exclude: frozenset[UU
         marks = [event_mark(each) for each in exclude]
         allowed &= ~np.isin(columns.event[:size], marks)
     return allowed
+
+
+def _holds(part: Part, question: Question) -> Bools:
+    """Return which rows hold, or held at the time asked for; shape (size,)."""
+    columns, size = part.columns, part.size
+    if question.as_of is None:
+        holds: Bools = columns.valid_to[:size] == FOREVER
+        return holds
+    then = milliseconds(question.as_of)
+    held: Bools = (columns.valid_from[:size] <= then) & (then < columns.valid_to[:size])
+    return held
+
+
+def _asked(part: Part, scope: Scope, question: Question) -> Asked | None:
+    columns, size = part.columns, part.size
+    people = people_asked_about(
+        question.text, columns.speakers, question.asker, columns.codes_of_people
+    )
+    if len(people) != 1:
+        return None
+    seen = columns.live[:size] & scope.admitted(part.agent, columns.shared[:size])
+    (person,) = people
+    return Asked(person, columns, size, seen, _holds(part, question))
 
 
 def _words(
@@ -339,24 +298,35 @@ def _strengths(part: Part, rows: Ints, now: datetime) -> Floats:
     )
 
 
+def _answers(part: Part, question: Question) -> Bools:
+    """Return which rows are just what is asked for: "Where do I live?" has no word in common with
+    "I moved to Lyon", and all with what others say of where they live; shape (size,).
+    """
+    if part.asked is None:
+        return np.zeros(part.size, np.bool_)
+    if of_whom(question.text) is not None:
+        return part.asked.everything()
+    return part.asked.answers(words_of_question(question.text))
+
+
 def _tilt(part: Part, rows: Ints) -> Floats:
     """Return what a row's kind makes of its score; shape (len(rows),)."""
     columns, size = part.columns, part.size
     tilt: Floats = 1 - _ASKING * columns.asks[rows].astype(np.float32)
     before = columns.previous[rows]
     tilt = tilt * (1 + _ANSWERING * (columns.asks[before] & (before != NOBODY)))
-    if len(part.people) != 1:
+    if part.asked is None:
         return tilt
-    codes = [code for code, (who, _) in enumerate(columns.speakers) if who in part.people]
+    owner = part.asked.person.key
+    codes = [code for code, (who, _) in enumerate(columns.speakers) if who == owner]
     tilt = tilt * (1 + _SPEAKER * np.isin(columns.speaker[rows], codes))
     # Of the favourite colours of ten people, nine are not asked for.
-    whom = columns.whom[:size]
-    others = (whom != NOBODY) & ~np.isin(whom, codes_of(columns, part.people))
+    others = part.asked.others()
     if not others.any():
         return tilt
     # And neither are the words in which the nine told theirs.
-    events = columns.event[:size]
-    told = np.isin(events[rows], events[others & (events != 0)])
+    events, strangers = columns.event[:size], others & ~part.asked.family()
+    told = np.isin(events[rows], events[strangers & (events != 0)])
     return np.where(others[rows] | told, tilt * _ANOTHERS, tilt)
 
 

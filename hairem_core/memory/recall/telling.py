@@ -7,6 +7,9 @@ in common with "Where does Anna live?".
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.interpret.extracted import Said
 from hairem_core.memory.interpret.facts import extract
+from hairem_core.memory.interpret.subjects import subjects_of
+from hairem_core.memory.interpret.text import plain
+from hairem_core.memory.interpret.vocabulary import PETS, ROLES
 
 type Telling = tuple[str, str] | None
 """Key of the entity, and slot; None for what tells nothing in particular of anybody."""
@@ -32,3 +35,23 @@ def telling(fragment: Fragment) -> Telling:
     ((subject, slot),) = told
     subject = fragment.subject or subject
     return (subject, slot) if subject and slot else None
+
+
+def kinship(fragment: Fragment) -> tuple[str, str, str] | None:
+    """Return whose relative, what they are and by which key they are known, where a fact says so.
+
+    "My son is called Lars" says so, and "my son Lars lives in Bergen", which is a fact of Lars.
+    """
+    if fragment.kind != "fact" or fragment.subject is None:
+        return None
+    relation, _, name = (fragment.slot or "").removeprefix("pet:").partition(":")
+    if relation in ROLES | PETS:
+        keys = (each for each in fragment.about if each.startswith("name:"))
+        key = next((each for each in keys if each != fragment.subject), f"name:{name}")
+        return fragment.subject, relation, key
+    if fragment.speaker is None or not fragment.subject.startswith("name:"):
+        return None
+    for each in subjects_of(fragment.content, plain(fragment.content), fragment.speaker):
+        if each.role is not None and each.name is not None and each.key == fragment.subject:
+            return fragment.speaker, each.role, each.key
+    return None

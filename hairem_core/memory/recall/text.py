@@ -26,7 +26,7 @@ from hairem_core.memory.scope import READER_FIELD, Scope, readers
 from hairem_core.memory.zone import local
 
 _LOGGER = logging.getLogger(__name__)
-FORMAT = "6"
+FORMAT = "7"
 """Of what is indexed, and how. An index of another format is made anew."""
 _HEAP = 15_000_000
 """Bytes of the writer's buffer: the least that tantivy takes."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import psutil
 
 from hairem_core.core import Core
-from hairem_core.sdk.chat import ChatRequest, Delta, ToolCall
+from hairem_core.sdk.chat import ChatRequest, Delta, ModelRole, ToolCall
 from hairem_core.sdk.message import Message, Topic
 from tests.hotplug.hostile.neighbour import NEIGHBOUR, Neighbour, Slowed
 from tests.hotplug.hostile.puppet import PUPPET, Hostile
@@ -65,6 +65,9 @@ class Chatter:
             yield Delta(tool_calls=[ToolCall(id="1", name=request.tools[0].name)])
         for _ in range(20):
             yield Delta(content="so to say ")
+
+    def has_model(self, agent_id: str | None, role: ModelRole) -> bool:
+        return True
 
 
 @dataclass

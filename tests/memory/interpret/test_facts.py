@@ -4,6 +4,7 @@ import pytest
 
 from hairem_core.memory.interpret.extracted import Said
 from hairem_core.memory.interpret.facts import MOST_FACTS, REMEMBERED, extract
+from hairem_core.memory.interpret.requests import stated
 from tests.memory.interpret.samples import START, facts, last_told
 
 type Expected = list[tuple[str, str | None, str]]
@@ -208,6 +209,9 @@ ENGLISH: list[tuple[str, Expected]] = [
     ("My meeting is on Tuesday at 10", [("@", "meeting time", "tuesday at 10")]),
     ("My meeting has moved to Wednesday at 9", [("@", "meeting time", "wednesday at 9")]),
     ("The dentist appointment is on Friday", [("thing:dentist appointment", "time", "friday")]),
+    ("The dentist is on Friday.", [("thing:dentist appointment", "time", "friday")]),
+    ("The dentist was moved to Monday.", [("thing:dentist appointment", "time", "monday")]),
+    ("The meeting was postponed to Tuesday", [("thing:meeting", "time", "tuesday")]),
     ("My flight is at 6pm", [("@", "flight time", "6pm")]),
     ("My appointment has been moved to Thursday", [("@", "appointment time", "thursday")]),
     ("I'm allergic to peanuts.", [("@", "allergy:peanut", "peanut")]),
@@ -284,6 +288,12 @@ FRENCH: list[tuple[str, Expected]] = [
     ("Mon numéro de téléphone est le 06 12 34 56 78", [("@", "phone number", "06 12 34 56 78")]),
     ("Ma sœur habite à Lyon", [("@/sister", "lives_in", "lyon")]),
     ("Le vélo de Gaspard est rouge", [("name:gaspard", "bike colour", "red")]),
+    ("Le dentiste est vendredi", [("thing:dentist appointment", "time", "vendredi")]),
+    ("Le dentiste a été déplacé à lundi", [("thing:dentist appointment", "time", "lundi")]),
+    (
+        "Le rendez-vous chez le dentiste est reporté à mardi",
+        [("thing:dentist appointment", "time", "mardi")],
+    ),
     ("Les poubelles passent le mardi", [("thing:bin", "day", "mardi")]),
     ("Je suis végétarienne", [("@", "diet", "vegetarien")]),
     ("J'ai 34 ans", [("@", "age", "34")]),
@@ -536,7 +546,61 @@ def test_the_speaker_is_whoever_speaks() -> None:
     assert [each.subject for each in extract(said)] == ["user:tom"]
 
 
+TO_FORGET = [
+    "Forget that I hate coriander.",
+    "Please forget that my cat is called Félix.",
+    "Renarde, can you forget that I live in Lyon?",
+    "Forget that I hate coriander and my sister is called Julie",
+    "Forget my card code, please.",
+    "Forget about my card code",
+    "Oublie que mon code de carte est 4711.",
+    "Oublie mon code de carte",
+    "Tu peux oublier que j'habite à Lyon",
+    "S'il te plaît, oublie que je déteste la coriandre",
+    "Oublie que j'habite à Lyon, ma sœur s'appelle Julie.",
+]
+
+
+@pytest.mark.parametrize("text", TO_FORGET)
+def test_a_request_to_forget_states_nothing(text: str) -> None:
+    assert stated(text) == ""
+    assert facts(text, None) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Forget that I hate coriander. I live in Bern.", "I live in Bern."),
+        ("Oublie mon code. J'habite à Berne.", "J'habite à Berne."),
+        ("Forget Friday, the dentist is on Monday", "the dentist is on Monday"),
+        ("Oublie vendredi, le dentiste est lundi", "le dentiste est lundi"),
+    ],
+)
+def test_what_is_stated_beside_a_request_to_forget_counts(text: str, left: str) -> None:
+    assert stated(text) == left
+    assert facts(text, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Don't forget that I hate coriander",
+        "Do not forget that I hate coriander",
+        "Please don't forget that I hate coriander",
+        "N'oublie pas que je déteste la coriandre",
+        "Oublie pas que je déteste la coriandre",
+        "N'oubliez jamais que je déteste la coriandre",
+    ],
+)
+def test_what_is_not_to_be_forgotten_is_stated(text: str) -> None:
+    assert stated(text) == text
+    (fact,) = facts(text, None)
+    assert (fact.value, fact.importance) == ("dislikes", REMEMBERED)
+
+
 NOTHING_ENGLISH = [
+    "The dentist is on the phone",
+    "The dentist was nice",
     "Sounds like a plan",
     "Looks like we both need a break",
     "Unconditional love is so important",
@@ -664,6 +728,7 @@ NOTHING_ENGLISH = [
     "My old address was 12 Mill Lane",
 ]
 NOTHING_FRENCH = [
+    "Le dentiste est sympa",
     "Quelle est ma couleur préférée ?",
     "Où est la clé de secours",
     "Est-ce que j'habite à Lyon",

@@ -65,6 +65,10 @@ CHAINS = {
     "partner": ("My girlfriend is Claire", "My wife is Zoé"),
     "called": ("Call me Al", "You can call me Max."),
     "diet": ("I'm vegetarian", "I have become vegan"),
+    "cat": ("My cat is called Félix.", "No, my cat is called Minou."),
+    "chat": ("Mon chat s'appelle Félix.", "Non, mon chat s'appelle Minou."),
+    "dentist": ("The dentist is on Friday.", "The dentist was moved to Monday."),
+    "dentiste": ("Le dentiste est vendredi", "Le dentiste a été déplacé à lundi"),
     "tea": ("I love tea", "I don't like tea any more"),
 }
 
@@ -220,14 +224,42 @@ async def test_late_news_does_not_undo_what_was_taken_back(room: Room) -> None:
     assert await room.valid() == ["I live in Lyon"]
 
 
-async def test_an_episode_holds_as_long_as_anything_said_in_it(room: Room) -> None:
-    both = await room.say("I live in Lyon and I work at Airbus", at=day(0))
-    await room.say("I live in Paris", at=day(1))
+@pytest.mark.parametrize(
+    ("told", "then", "holds"),
+    [
+        ("I live in Lyon and I work at Airbus", "I live in Paris", "I work at Airbus"),
+        ("I love pancakes and I hate spinach", "I no longer like pancakes", "I hate spinach"),
+        (
+            "J'adore les crêpes et je déteste les épinards.",
+            "Je n'aime plus les crêpes",
+            "je déteste les épinards",
+        ),
+    ],
+)
+async def test_what_is_left_of_what_was_said_its_facts_tell(
+    room: Room, told: str, then: str, holds: str
+) -> None:
+    both = await room.say(told, at=day(0))
+    await room.say(then, at=day(1))
     await room.interpreter.settle()
-    assert (await room.episode(both)).is_valid
-    await room.say("I work at Google", at=day(2))
+    assert await room.valid() == [holds, then]
+    assert (await room.episode(both)).valid_to == day(1)
+
+
+@pytest.mark.parametrize(
+    ("told", "then"),
+    [
+        ("I live in Lyon, I work at Airbus and I watched the herons fly", "I live in Paris"),
+        ("J'habite à Lyon, je suis infirmière et on a vu passer trois hérons", "J'habite à Nice"),
+    ],
+)
+async def test_an_episode_that_says_more_than_its_facts_stays(
+    room: Room, told: str, then: str
+) -> None:
+    more = await room.say(told, at=day(0))
+    await room.say(then, at=day(1))
     await room.interpreter.settle()
-    assert not (await room.episode(both)).is_valid
+    assert (await room.episode(more)).is_valid
 
 
 async def test_who_corrects_himself_in_one_breath_means_the_last(room: Room) -> None:

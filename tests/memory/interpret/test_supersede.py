@@ -9,7 +9,7 @@ from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.interpret.extracted import ExtractedFact
 from hairem_core.memory.interpret.supersede import candidates, decide, is_same, slot_for
 from tests.memory.interpret.conftest import RENARDE
-from tests.memory.interpret.samples import day, facts
+from tests.memory.interpret.samples import day, facts, last_told
 
 
 def stored(content: str, *, on: int = 0, seq: int = 0, **changes: object) -> Fragment:
@@ -125,3 +125,58 @@ def test_candidates_are_the_nearest_that_hold() -> None:
     said = ["I moved the spare key behind the flowerpot"]
     assert candidates(said, [cat, gone, key], limit=5) == [key, cat]
     assert candidates(said, [cat, gone, key], limit=1) == [key]
+
+
+@pytest.mark.parametrize(
+    ("correction", "replaced"),
+    [
+        ("No, my cat is called Minou", "My cat is called Félix"),
+        ("No. My cat is called Minou.", "My cat is called Félix"),
+        ("Actually, my cat's name is Minou", "My cat is called Félix"),
+        ("I meant my cat is called Minou", "My cat is called Félix"),
+        ("Non, mon chat s'appelle Minou", "My cat is called Félix"),
+        ("En fait, mon chat s'appelle Minou", "My cat is called Félix"),
+        ("Je voulais dire que mon chat s'appelle Minou", "My cat is called Félix"),
+        ("No, my sister is called Julie", "My sister is called Anna"),
+        ("Non, ma sœur s'appelle Julie", "My sister is called Anna"),
+        ("I meant, I play the violin", "I play the piano"),
+        ("Je voulais dire que je joue du violon", "I play the piano"),
+        ("My cat is called Minou", None),
+        ("No thanks, my cat is called Minou", None),
+        ("No, thanks. My cat is called Minou.", None),
+        ("No idea, my cat is called Minou", None),
+        ("Non merci, mon chat s'appelle Minou", None),
+        ("No, we have a cat called Minou", None),
+        ("No, my cat is called Minou too", None),
+        ("Non, mon chat s'appelle Minou aussi", None),
+        ("No, my dog is called Rex", None),
+        ("No, I play the violin", None),
+        ("I meant I speak Dutch", None),
+    ],
+)
+def test_a_correction_comes_in_the_place_of_the_last_of_its_kind(
+    correction: str, replaced: str | None
+) -> None:
+    told = (
+        "My cat is called Tigrou",
+        "My sister is called Lise",
+        "My sister is called Anna",
+        "I speak French",
+        "My cat is called Félix",
+        "I play the piano",
+    )
+    known = [stored(each, on=number) for number, each in enumerate(told)]
+    (new,) = facts(correction, None)
+    decision = decide(new, day(9), known)
+    assert [each.content for each in decision.old] == ([replaced] if replaced else [])
+    assert decision.what == ("replaces" if replaced else "new")
+
+
+@pytest.mark.parametrize(
+    "correction", ["I meant Minou", "No, it's Minou", "Je voulais dire Minou", "Non, c'est Minou"]
+)
+def test_a_name_is_corrected_in_a_word(correction: str) -> None:
+    old = stored("My cat is called Félix")
+    (new,) = facts(correction, None, antecedent=last_told("My cat is called Félix"))
+    assert (new.slot, new.about) == ("pet:cat:minou", ("user:anna", "name:minou"))
+    assert decide(new, day(1), [old]).old == (old,)
