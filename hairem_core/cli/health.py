@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hairem_core.cli.output import printable
 from hairem_core.data import default_data
 
 _PORT = 8127
@@ -77,7 +78,7 @@ def _wrong(part: dict[str, Any]) -> str:
     wrong += [
         f"{agent}: {state}" for agent, state in part.get("states", {}).items() if state in _WRONG
     ]
-    return " ".join(", ".join(wrong).split())
+    return printable(" ".join(", ".join(wrong).split()))
 
 
 def main() -> None:

@@ -1,6 +1,5 @@
 """`hairem memory`: search what the house remembers, look at it, verify, forget, back up."""
 
-import json
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from hairem_core.api.limits import LONGEST_AGENT_ID, LONGEST_NAME, LONGEST_QUEST
 from hairem_core.cli import memory_tables as tables
 from hairem_core.cli.moments import moment
 from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, WrongInput, readable
+from hairem_core.cli.output import complain, json_text, printable
 from hairem_core.cli.places import find_places
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def search(
     else:
         print("Nothing fits.")
     if error := answer.get("archive_error"):
-        typer.echo(f"hairem: the archive was not searched: {error}", err=True)
+        complain(f"the archive was not searched: {error}")
         raise typer.Exit(1)
 
 
@@ -152,9 +152,7 @@ def verify(
         erased = f", {found['erased']:,} of them erased on purpose" if found["erased"] else ""
         print(f"The chain is whole: {tables.counted(found['checked'], 'event')}{erased}.")
         if found["anchor"] == "away":
-            typer.echo(
-                "hairem: the archive cannot be reached, and bears no witness to it", err=True
-            )
+            complain("the archive cannot be reached, and bears no witness to it")
     else:
         print(f"The chain is broken: event {found['number']} {found['what']}.")
         if found["msg_id"]:
@@ -223,20 +221,20 @@ def forget(
             _print_json(plan)
             return
         if not any(plan["counts"].values()):
-            print(found["text"])
+            print(printable(found["text"]))
             return
         _print_plan(plan)
         if not sys.stdin.isatty():
             print("Nothing was erased: this only tells what would be. Say --yes to erase it.")
             return
         if not _confirm("Erase it for good?"):
-            typer.echo("hairem: nobody said yes; nothing was erased", err=True)
+            complain("nobody said yes; nothing was erased")
             raise typer.Exit(1)
     found = order(dry_run=False)
     if as_json:
         _print_json(found["receipt"])
     else:
-        print(found["text"])
+        print(printable(found["text"]))
     raise typer.Exit(1 if found["receipt"]["unfinished"] else 0)
 
 
@@ -287,7 +285,7 @@ def import_memory(
             )
         except typer.Exit:
             if file.damage is not None:
-                typer.echo(f"hairem: {source}: {file.damage}", err=True)
+                complain(f"{source}: {file.damage}")
             raise
     if file.damage is not None:
         hint = "What could be read of it was taken in; get the whole file and import it again."
@@ -384,4 +382,4 @@ def _figure(value: object) -> str:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False))
+    print(json_text(value))

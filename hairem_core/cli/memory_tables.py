@@ -9,6 +9,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 
+from hairem_core.cli.output import printable
+
 _WIDE = 160
 """Columns from which on an id has a column of its own, instead of a second line."""
 _ID = 36
@@ -25,7 +27,7 @@ def console(file: IO[str] | None = None, width: int | None = None) -> Console:
 def line(text: object, most: int | None = None) -> str:
     """Return a text in one line that does not steer the terminal, cut with `…`."""
     joined = " ".join(str(text).split())
-    plain = "".join(each if each.isprintable() else "?" for each in joined)
+    plain = printable(joined)
     return plain if most is None or len(plain) <= most else f"{plain[: most - 1]}…"
 
 
@@ -110,7 +112,7 @@ def described(found: dict[str, Any]) -> list[tuple[str, object]]:
         ("kind", found["kind"] + (", archived" if found["archived"] else "")),
         ("said at" if said_by else "since", when(found["at"], seconds=True)),
         ("said by", said_by),
-        ("content", _printable(found["content"])),
+        ("content", printable(found["content"])),
         ("about", line(", ".join(found["about"]))),
         ("subject", line(found["subject"] or "")),
         ("says its", line(found["slot"] or "")),
@@ -135,11 +137,6 @@ def _validity(found: dict[str, Any]) -> str:
     if found["valid_to"] is None:
         return f"since {start}"
     return f"no more: from {start} to {when(found['valid_to'])}"
-
-
-def _printable(text: str) -> str:
-    # What was said must not steer the terminal of who reads it.
-    return "".join(each if each.isprintable() or each == "\n" else "?" for each in text)
 
 
 def pairs(rows: Iterable[tuple[str, object]], out: Console) -> None:

@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import pty
+import shutil
 import stat
 import sys
 import tracemalloc
@@ -26,6 +27,8 @@ from hairem_core.cli.places import Places
 from hairem_core.data import DataFolder
 from hairem_core.errors import HairemError
 from hairem_core.memory.store import MemoryStore
+from tests.memory.learning import learn
+from tests.memory.messages import said
 from tests.support.command import Outcome, RunningCore, hairem, hairem_on_a_full_disk
 from tests.support.core import ROOT, running_core
 from tests.support.memory_house import KEY, LAST_MONTH, large_export, seeded, tamper
@@ -313,6 +316,52 @@ async def test_dream(house: House) -> None:
     assert done.err == "", "no bar where nobody looks"
     done = await house.run("dream", "--json")
     assert json.loads(done.out)["reason"] == "asked"
+
+
+async def test_what_was_said_does_not_steer_the_terminal(stopped: House) -> None:
+    store = await MemoryStore.open(f"surrealkv://{stopped.data / 'memory'}")
+    await store.record(said("My bike code is \x1b[31m77\x1b[0m\u202e.", to="agent:renarde"))
+    await learn(store)
+    await store.close()
+    done = await stopped.run("dream")
+    assert "renarde, of user:anna: My bike code is ?[31m77?[0m?" in done.out
+    found = await stopped.json("search", "bike code")
+    assert "My bike code is \x1b[31m77\x1b[0m\u202e" in [each["content"] for each in found]
+    fact = next(each["id"] for each in found if each["kind"] == "fact")
+    for command in (
+        ("dream", "--json"),
+        *(("memory", *each) for each in (("search", "bike"), ("search", "bike", "--json"))),
+        *(("memory", *each) for each in (("show", fact), ("show", fact, "--json"))),
+        *(("memory", "forget", "--person", "user:anna", *each) for each in ((), ("--json",))),
+    ):
+        done = await stopped.run(*command)
+        assert done.code == 0, done
+        assert not any(each in done.out for each in ("\x1b", "\u202e")), command
+
+
+async def test_letters_that_the_terminal_does_not_have(stopped: House) -> None:
+    store = await MemoryStore.open(f"surrealkv://{stopped.data / 'memory'}")
+    await store.remember("renarde", "The emoji of the house is \U0001f3e1.")
+    await store.close()
+    search = ("memory", "search", "emoji")
+    where = ("--data", stopped.data, "--config", stopped.config)
+    latin = "latin-1:strict"
+    done = await hairem(*search, *where, PYTHONIOENCODING=latin)
+    assert (done.code, done.err) == (0, "")
+    assert "The emoji of the house is ?." in done.out
+    done = await hairem(*search, "--json", *where, PYTHONIOENCODING=latin)
+    assert json.loads(done.out)[0]["content"] == "The emoji of the house is \U0001f3e1."
+
+
+async def test_a_file_in_the_place_of_the_index(stopped: House) -> None:
+    shutil.rmtree(stopped.data / "recall")
+    (stopped.data / "recall").touch()
+    told = f"hairem: {stopped.data / 'recall'}: the recall index cannot be written: [Errno 20] "
+    for command in (("memory", "stats"), ("up", "--port", "0")):
+        done = await hairem(*command, "--data", stopped.data, "--config", stopped.config)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.splitlines()[-1].startswith(told)
+        assert "Traceback" not in done.err
 
 
 async def test_forgetting(tmp_path: Path) -> None:
