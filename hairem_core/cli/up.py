@@ -19,6 +19,7 @@ import typer
 
 from hairem_core import __version__
 from hairem_core.cli.options import ConfigOption, DataOption
+from hairem_core.cli.output import is_closed
 from hairem_core.cli.places import find_places
 from hairem_core.config.system import SystemConfig
 from hairem_core.data import default_data
@@ -146,8 +147,9 @@ def stop_event() -> asyncio.Event:
 
 
 def say(text: str) -> None:
-    """Tell who started this."""
-    print(text, flush=True)
+    """Tell who started this, and went away if standard output is closed."""
+    if not is_closed():
+        print(text, flush=True)
 
 
 def set_level(name: str) -> None:
