@@ -179,6 +179,11 @@ async def test_health_has_a_row_for_each_part(core: RunningCore, tmp_path: Path)
             },
             "up\nagents  up  fern: crashed, odd: rejected\n",
         ),
+        (
+            "200 OK",
+            {"status": "up", "parts": {"memory": {"status": "down", "error": "disk \x1b full"}}},
+            "up\nmemory  down  disk ? full\n",
+        ),
         ("200 OK", {"status": "up", "parts": {"agents": None, "redis": {}}}, "up\n"),
         ("200 OK", {"status": "up", "parts": ["x"]}, "up\n"),
     ],
@@ -200,6 +205,25 @@ async def test_health_says_what_is_wrong(
         done = await hairem("health", "--data", tmp_path)
     is_up = status.startswith("200")
     assert (done.code, done.out, done.err) == ((0, told, "") if is_up else (1, "", told))
+
+
+async def test_doctor_tells_of_a_memory_that_writes_no_more(tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = {"status": "up", "parts": {"memory": {"status": "down", "error": "disk full"}}}
+        content = json.dumps(body).encode()
+        writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n".encode())
+        writer.write(content)
+        writer.close()
+
+    (tmp_path / "command.token").write_text("hairem_x\n")
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        (tmp_path / "address").write_text(f"127.0.0.1:{port}\n")
+        done = await hairem("doctor", "--json", "--data", tmp_path)
+    row = {each["what"]: each for each in json.loads(done.out)}["memory"]
+    assert (done.code, row["status"]) == (1, "wrong")
+    assert row["how"].endswith("; disk full")
 
 
 async def test_a_token_can_be_made_and_revoked(core: RunningCore) -> None:
