@@ -14,6 +14,8 @@ from hairem_core.cli.output import printable
 _WIDE = 160
 """Columns from which on an id has a column of its own, instead of a second line."""
 _ID = 36
+_LONGEST = 240
+"""Letters of what is remembered, where a terminal is too narrow for a table."""
 _NO_TERMINAL = 1_000
 
 
@@ -86,14 +88,19 @@ def _print_with_ids(
     ]
     is_wide = out.width >= _WIDE
     left = out.width - sum(widths) - 2 * len(widths) - (_ID + 2 if is_wide else 0)
+    if left < _ID:
+        for row, each in zip(rows, ids, strict=True):
+            told = [*filter(None, row[:-1]), cut(row[-1], _LONGEST)]
+            _lines(["  ".join(told[:-1]), told[-1], each, ""], out)
+        return
     table = _table()
     for header in headers[:-1]:
         table.add_column(header, no_wrap=True)
-    table.add_column(headers[-1], no_wrap=True, max_width=max(left, _ID))
+    table.add_column(headers[-1], no_wrap=True, max_width=left)
     if is_wide:
         table.add_column("id", no_wrap=True)
     for row, each in zip(rows, ids, strict=True):
-        cells = row if is_wide else [*row[:-1], f"{cut(row[-1], max(left, _ID))}\n{each}"]
+        cells = row if is_wide else [*row[:-1], f"{cut(row[-1], left)}\n{each}"]
         table.add_row(*cells, *([each] if is_wide else []))
     out.print(table)
 
@@ -141,6 +148,10 @@ def _validity(found: dict[str, Any]) -> str:
 
 def pairs(rows: Iterable[tuple[str, object]], out: Console) -> None:
     """Print names and values, one pair a row; long values go on in more lines."""
+    rows = list(rows)
+    if max((cell_len(name) for name, _ in rows), default=0) + 2 + _ID > out.width:
+        _lines([f"{name}: {value}" for name, value in rows], out)
+        return
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -152,13 +163,27 @@ def pairs(rows: Iterable[tuple[str, object]], out: Console) -> None:
 def grid(headers: Sequence[str], rows: Iterable[Sequence[object]], out: Console) -> None:
     """Print a table of short things; numbers stand to the right."""
     rows = [list(row) for row in rows]
+    shown = [[f"{each:,}" if isinstance(each, int) else line(each) for each in row] for row in rows]
+    if sum(max(map(cell_len, column)) + 2 for column in zip(headers, *shown, strict=True)) > (
+        out.width + 2
+    ):
+        for row in shown:
+            pairs = zip(headers, row, strict=True)
+            _lines([*(f"{name}: {value}" for name, value in pairs), ""], out)
+        return
     table = _table()
     for index, header in enumerate(headers):
         is_number = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
         table.add_column(header, justify="right" if is_number else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(f"{each:,}" if isinstance(each, int) else line(each) for each in row))
+    for row in shown:
+        table.add_row(*row)
     out.print(table)
+
+
+def _lines(texts: Iterable[str], out: Console) -> None:
+    """Print what does not fit into a table: the terminal itself breaks what is longer than it."""
+    for text in texts:
+        out.print(text, soft_wrap=True)
 
 
 def _table() -> Table:
