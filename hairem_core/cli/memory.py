@@ -72,8 +72,7 @@ def search(
         "limit": limit,
         "kind": kind,
         "about": about,
-        "since": _moment(since, "--since", now),
-        "until": _moment(until, "--until", now, is_end=True),
+        **_period(since, until, now),
         "as_of": _moment(as_of, "--as-of", now, is_end=True),
         "archived": archived or None,
     }
@@ -197,8 +196,7 @@ def forget(
         "person": person,
         "agent": agent,
         "fragment": None if fragment is None else str(_id(fragment)),
-        "since": _moment(since, "--since", now),
-        "until": _moment(until, "--until", now, is_end=True),
+        **_period(since, until, now),
     }
     if not any(selector.values()):
         raise WrongInput(
@@ -301,6 +299,7 @@ def import_memory(
 
 def _print_report(report: dict[str, Any]) -> None:
     rows = [(kind, *tally.values()) for kind, tally in report["tallies"].items()]
+    rows.append(("(unreadable)", 0, 0, 0, report["unreadable"]))
     headers = ("of", "added", "known", "left out", "refused")
     tables.grid(headers, [row for row in rows if any(row[1:])], tables.console())
     print(f"\nRead {tables.counted(report['lines'], 'line')}, added {report['added']:,}.")
@@ -347,6 +346,16 @@ def _run[T](
     from hairem_core.cli.memory_client import run
 
     return run(find_places(data, config), work, **options)
+
+
+def _period(since: str | None, until: str | None, now: datetime) -> dict[str, str | None]:
+    start = _moment(since, "--since", now)
+    end = _moment(until, "--until", now, is_end=True)
+    if start and end and datetime.fromisoformat(start) > datetime.fromisoformat(end):
+        raise WrongInput(
+            f"{since!r} is after --until {until!r}", where="--since", hint="Exchange them."
+        )
+    return {"since": start, "until": end}
 
 
 def _moment(text: str | None, option: str, now: datetime, *, is_end: bool = False) -> str | None:
