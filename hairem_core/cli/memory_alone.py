@@ -20,7 +20,7 @@ from hairem_core.api.memory import memory_router
 from hairem_core.cli.bundles import agents_folders, bundles
 from hairem_core.cli.places import NotRunning, Places
 from hairem_core.config.system import SystemConfig
-from hairem_core.data import DataFolder
+from hairem_core.data import COMMAND, DataFolder
 from hairem_core.errors import HairemError
 from hairem_core.hotplug.bundle import read_manifest
 from hairem_core.llm.gateway import ModelGateway
@@ -43,7 +43,7 @@ async def serve_alone(places: Places, *, make: bool = False) -> AsyncGenerator[P
     config = places.load_config()
     _check(places, config, make=make)
     data = DataFolder(places.data)
-    data.lock(by="another `hairem` command")
+    data.lock(by=COMMAND)
     try:
         async with _opened(config, data, _crew(places)) as service:
             app = FastAPI(openapi_url=None)
@@ -77,10 +77,11 @@ def _crew(places: Places) -> Identify:
     @cache
     def known() -> dict[str, UUID]:
         found: dict[str, UUID] = {}
-        for bundle in (each for folder in agents_folders(places) for each in bundles(folder)):
-            with suppress(HairemError):  # what is wrong with it, `hairem agent check` says
-                manifest = read_manifest(bundle)
-                found.setdefault(manifest.id, manifest.effective_uuid)
+        with suppress(OSError):  # what is wrong with folders and bundles, `hairem doctor` says
+            for bundle in (each for folder in agents_folders(places) for each in bundles(folder)):
+                with suppress(HairemError):
+                    manifest = read_manifest(bundle)
+                    found.setdefault(manifest.id, manifest.effective_uuid)
         return found
 
     return lambda agent_id: known().get(agent_id)
