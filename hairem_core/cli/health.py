@@ -5,6 +5,7 @@ costs time.
 """
 
 import http.client
+import io
 import json
 import os
 import sys
@@ -83,6 +84,10 @@ def _wrong(part: dict[str, Any]) -> str:
 
 def main() -> None:
     """Run the command on this user's data folder: exit code 0 if H-Core answers, else 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A letter that a terminal does not have is no reason to call H-Core ill.
+            stream.reconfigure(errors="replace")
     arguments = sys.argv[2:]
     match arguments:
         case []:
