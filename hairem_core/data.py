@@ -23,7 +23,15 @@ class DataFolderError(HairemError):
     code = "data_folder"
 
 
+class InUse(DataFolderError):
+    """Somebody else has the data folder; `is_brief` if it is a command that soon ends."""
+
+    is_brief = False
+
+
 _H_CORE = "another H-Core"
+COMMAND = "another `hairem` command"
+"""Who has the folder for as long as it needs the memory in it."""
 
 
 class DataFolder:
@@ -66,8 +74,10 @@ class DataFolder:
     def lock(self, *, by: str = _H_CORE) -> None:
         """Create the folder and take it; who is refused it is told `by` whom it is in use.
 
-        Raises DataFolderError.
+        To take what one has already is right too. Raises DataFolderError, InUse.
         """
+        if self._lock is not None:
+            return
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -75,13 +85,17 @@ class DataFolder:
             os.truncate(self._lock, 0)
             os.write(self._lock, f"{os.getpid()} {by}\n".encode())
         except BlockingIOError as err:
+            self.unlock()
             owner, _, who = (self.path / "lock").read_text().strip().partition(" ")
             to_do = "Stop that one" if who in ("", _H_CORE) else "Wait for its end"
-            raise DataFolderError(
+            in_use = InUse(
                 f"is in use by {who or _H_CORE} (process {owner or 'unknown'})",
                 where=str(self.path),
                 hint=f"{to_do}, or give this one another folder with --data.",
-            ) from err
+            )
+            # Without an owner, somebody takes it at this very moment: the next look says who.
+            in_use.is_brief = who == COMMAND or not owner
+            raise in_use from err
         except (FileExistsError, NotADirectoryError) as err:
             raise DataFolderError(
                 "cannot be used: it is, or lies in, a file",

@@ -303,7 +303,7 @@ class MemoryViews:
         """Return what is looked at: one agent's memory, or with None everyone's."""
         if agent_id is None:
             return OWNER
-        agents = sorted(self._store.names.called(agent_id))
+        agents = sorted(self._store.names.meant(agent_id))
         if not agents:
             raise UnknownAgent(
                 f"memory knows no agent {agent_id!r}", hint="`hairem memory stats` names them."

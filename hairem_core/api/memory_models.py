@@ -85,6 +85,8 @@ class ImportAnswer(_Model):
     """What came of an import."""
 
     lines: int
+    unreadable: int
+    """Lines of no kind: damaged, or after the end."""
     added: int
     """How much was not here before."""
     whole: bool

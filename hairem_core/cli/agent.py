@@ -1,7 +1,6 @@
 """`hairem agent`: write, check, test, install and look after agents."""
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import typer
 from hairem_core.cli.bundles import bundle_at, find_agent, looked_at, writable_folder
 from hairem_core.cli.client import BridgeClient, BridgeError, get_json
 from hairem_core.cli.options import ConfigOption, DataOption, JsonOption
+from hairem_core.cli.output import complain, json_text, printable
 from hairem_core.cli.places import NotRunning, Places, find_places
 from hairem_core.errors import HairemError
 
@@ -109,7 +109,7 @@ def check(
 
     report = check_folder(bundle_at(path))
     if as_json:
-        typer.echo(json.dumps(report.as_dict(), ensure_ascii=False))
+        typer.echo(json_text(report.as_dict()))
     else:
         print_report(report, path)
     raise typer.Exit(0 if report.is_accepted else 1)
@@ -164,7 +164,7 @@ def install(
             places, source, into=into, ref=ref, bundle=bundle, replace=replace, yes=yes
         )
     except InstallRefused as err:
-        typer.echo(f"hairem: {err}", err=True)
+        complain(err)
         raise typer.Exit(1) from err
     if looked_at(places, target.parent):
         typer.echo(f"Installed in {target}; `hairem agent show {target.name}` says how it is.")
@@ -193,7 +193,7 @@ def show(
         is_id = error.get("code") != "unknown_route"
         raise HairemError(error.get("message", none) if is_id else none)
     if as_json:
-        typer.echo(json.dumps(body, ensure_ascii=False))
+        typer.echo(json_text(body))
     else:
         print_details(body)
 
@@ -240,7 +240,7 @@ def remove(
 ) -> None:
     """Stop an agent and move its bundle to <data>/removed."""
     if not yes and not _confirm(f"Remove {agent_id}?"):
-        typer.echo("hairem: nobody said yes; nothing was removed", err=True)
+        complain("nobody said yes; nothing was removed")
         raise typer.Exit(1)
     _order("remove", agent_id, data, config)
 
@@ -259,7 +259,7 @@ def _order(order: str, agent_id: str, data: Path | None, config: Path | None) ->
     try:
         asyncio.run(give())
     except BridgeError as err:
-        typer.echo(f"hairem: {err}", err=True)
+        complain(err)
         raise typer.Exit(2 if err.code == "unknown_agent" else 1) from err
 
 
@@ -273,7 +273,7 @@ async def _logs(places: Any, agent_id: str, lines: int, follow: bool, as_json: b
                     "lines"
                 ]
                 if was_connected:
-                    typer.echo("hairem: connected again", err=True)
+                    complain("connected again")
                 was_connected = True
                 if not left and not follow:
                     return 0
@@ -284,10 +284,10 @@ async def _logs(places: Any, agent_id: str, lines: int, follow: bool, as_json: b
                         return 0
         except (BridgeError, NotRunning) as err:
             if not (follow and was_connected):
-                typer.echo(f"hairem: {err}", err=True)
+                complain(err)
                 return 2 if err.code in ("unknown_agent", NotRunning.code) else 1
             if err.code == "connection_lost":
-                typer.echo("hairem: H-Core went away; waiting for it", err=True)
+                complain("H-Core went away; waiting for it")
             await asyncio.sleep(_RECONNECT_SECONDS)
 
 
@@ -296,13 +296,11 @@ def _print_line(event: dict[str, Any], as_json: bool) -> None:
 
     if as_json:
         shown = {key: event[key] for key in ("at", "level", "text")}
-        typer.echo(json.dumps(shown, ensure_ascii=False))
+        typer.echo(json_text(shown))
         return
     at = datetime.fromisoformat(event["at"]).astimezone()
     level = typer.style(f"{event['level']:<7}", fg=_LEVEL_COLOURS.get(event["level"]))
-    # What an agent writes must not steer the terminal of who reads it.
-    text = "".join(each if each.isprintable() or each in "\n\t" else "?" for each in event["text"])
-    typer.echo(f"{at:%Y-%m-%d %H:%M:%S} {level} {text}")
+    typer.echo(f"{at:%Y-%m-%d %H:%M:%S} {level} {printable(event['text'])}")
 
 
 def _run_pytest(folder: Path, arguments: list[str], config: Path | None) -> int:

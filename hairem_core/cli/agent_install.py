@@ -12,6 +12,7 @@ from hairem_core.cli.agent_new import reason, staged
 from hairem_core.cli.agent_report import print_report
 from hairem_core.cli.agent_words import WORDS, language, permissions_in_words, secrets_wanted
 from hairem_core.cli.bundles import find_agent, writable_folder
+from hairem_core.cli.output import printable
 from hairem_core.cli.places import Places
 from hairem_core.errors import HairemError
 from hairem_core.hotplug.bundle import REQUIREMENTS_NAME, Bundle, read_bundle, read_manifest
@@ -65,7 +66,7 @@ def _show(bundle: Bundle, old: Path | None) -> None:
     told = {str(key): text for key, text in manifest.description.items()}
     typer.echo(f"{manifest.name} ({manifest.id}) {manifest.version}")
     if text := told.get(language()) or next(iter(told.values()), ""):
-        typer.echo(text)
+        typer.echo(printable(text))
     if old is not None:
         try:
             before = read_manifest(old)
@@ -83,12 +84,7 @@ def _show(bundle: Bundle, old: Path | None) -> None:
 
 def _list(title: str, entries: list[str]) -> None:
     if entries:
-        typer.echo("\n".join([title, *(f"  - {_printable(entry)}" for entry in entries)]))
-
-
-def _printable(text: str) -> str:
-    """Return `text` without what could move a terminal's cursor over what was said before."""
-    return "".join(each if each.isprintable() else "?" for each in text)
+        typer.echo("\n".join([title, *(f"  - {printable(entry)}" for entry in entries)]))
 
 
 def _requirements(folder: Path) -> list[str]:

@@ -1,6 +1,5 @@
 """How the Gatekeeper's report and an agent's details look in a terminal."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from hairem_core.cli.options import print_table
+from hairem_core.cli.output import json_text, printable
 
 if TYPE_CHECKING:
     from hairem_core.hotplug.report import Finding, Report
@@ -53,7 +53,7 @@ def _headline(report: Report, shown_as: Path) -> str:
     verdict = "accepted" if report.is_accepted else "rejected"
     colour = "green" if report.is_accepted else "red"
     tail = f" ({', '.join(counts)})" if counts else ""
-    return f"{shown_as}: {typer.style(verdict, fg=colour, bold=True)}{tail}"
+    return f"{printable(shown_as)}: {typer.style(verdict, fg=colour, bold=True)}{tail}"
 
 
 def _steps(report: Report) -> str:
@@ -64,13 +64,13 @@ def _steps(report: Report) -> str:
 
 
 def _finding(finding: Finding, shown_as: Path) -> list[str]:
-    place = str(shown_as / finding.file) if finding.file else str(shown_as)
+    place = printable(shown_as / finding.file) if finding.file else printable(shown_as)
     if finding.line:
         place += f":{finding.line}"
     severity = typer.style(finding.severity.value, fg=_COLOURS[finding.severity.value])
-    lines = [f"{place}: {severity}: {finding.what} [{finding.rule}]"]
+    lines = [f"{place}: {severity}: {printable(finding.what)} [{finding.rule}]"]
     if finding.hint:
-        lines.append(f"    {finding.hint}")
+        lines.append(f"    {printable(finding.hint)}")
     return lines
 
 
@@ -93,7 +93,7 @@ def _shown(key: str, value: Any) -> str:
         case list() if all(isinstance(each, str) for each in value):
             return ", ".join(value)
         case list():
-            return json.dumps(value, ensure_ascii=False)
+            return json_text(value)
     return str(value)
 
 

@@ -8,6 +8,7 @@ import httpx
 import typer
 
 from hairem_core.cli.options import ConfigOption, DataOption
+from hairem_core.cli.output import complain
 from hairem_core.cli.places import NotRunning, Places, find_places
 
 app = typer.Typer(
@@ -126,5 +127,5 @@ def _is_locked(places: Places) -> bool:
 
 
 def _failed(what: str) -> typer.Exit:
-    typer.echo(f"hairem: {what}", err=True)
+    complain(what)
     return typer.Exit(1)

@@ -1,7 +1,6 @@
 """`hairem bus`: look at what travels, and at what could not be delivered."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, print_table
+from hairem_core.cli.output import escaped, json_text, printable
 from hairem_core.cli.places import find_places
 from hairem_core.hlink import dead, keys
 from hairem_core.hlink.connection import create_client, outage_is_unavailable
@@ -97,7 +97,7 @@ async def _tail(
 
 def _print(raw: bytes, as_json: bool) -> None:
     if as_json:
-        print(raw.decode(), flush=True)
+        print(escaped(raw.decode(errors="replace")), flush=True)
         return
     try:
         message = Message.model_validate_json(raw)
@@ -105,12 +105,12 @@ def _print(raw: bytes, as_json: bool) -> None:
         print(f"(not a message) {raw[:200]!r}", flush=True)
         return
     header, payload = message.header, message.payload
-    text = payload.content or json.dumps(payload.data, ensure_ascii=False)
+    text = payload.content or json_text(payload.data)
     print(
         f"{header.timestamp.astimezone():%H:%M:%S.%f}"[:-3],
         f"{header.priority} {header.type:<10} {header.topic:<18}",
         f"{header.sender} > {header.recipient}:",
-        " ".join(text.split())[:500],
+        printable(" ".join(text.split())[:500]),
         flush=True,
     )
 
@@ -120,7 +120,7 @@ async def _list(data: Path | None, config: Path | None, *, as_json: bool, everyt
         letters = [each async for each in dead.dead_letters(redis, include_resent=everything)]
     if as_json:
         for letter in letters:
-            print(json.dumps({**letter.__dict__, "at": letter.at.isoformat()}, ensure_ascii=False))
+            print(json_text({**letter.__dict__, "at": letter.at.isoformat()}))
         return
     if not letters:
         print("No dead letters.")
@@ -143,7 +143,7 @@ async def _show(data: Path | None, config: Path | None, wanted: str) -> None:
     message = letter.message.model_dump(mode="json") if letter.message else letter.raw
     body = {**letter.__dict__, "at": letter.at.isoformat(), "message": message}
     del body["raw"]
-    print(json.dumps(body, indent=2, ensure_ascii=False))
+    print(json_text(body, indent=2))
 
 
 async def _resend(data: Path | None, config: Path | None, wanted: str) -> None:

@@ -23,6 +23,8 @@ _LEAST_FREE = 500 * 1024 * 1024
 
 _ARCHIVE_SECONDS = 30.0
 """H-Core itself waits ten for the archive's server."""
+_LOOK_SECONDS = 5.0
+"""How long this command waits for it, where none runs."""
 
 
 @dataclass(frozen=True)
@@ -161,17 +163,47 @@ async def _memory(places: Places, config: SystemConfig) -> list[Finding]:
     memory = Finding("ok", "memory", where)
     try:
         _, health = await asyncio.to_thread(get_json, places, "/api/health")
-        _, stats = await asyncio.to_thread(get_json, places, "/api/memory/stats", _ARCHIVE_SECONDS)
-        archive, chain_error = stats["archive"], health["parts"]["memory"].get("chain_error")
+        part = health["parts"]["memory"]
     except NotRunning, KeyError:
-        return [memory]  # whether H-Core runs and answers, its own row says
-    if chain_error is not None:
+        # Whether H-Core runs and answers, its own row says.
+        return [memory, await _archive_from_here(places, config)]
+    if error := part.get("error"):
+        memory = Finding("wrong", "memory", f"{where}; {error}", "Nothing is remembered meanwhile.")
+    elif chain_error := part.get("chain_error"):
         how = f"{where}; the chain of events is broken: {chain_error}"
         memory = Finding("wrong", "memory", how, "Compare with a backup; see docs/memory.md.")
+    return [memory, await _archive(places, config)]
+
+
+async def _archive(places: Places, config: SystemConfig) -> Finding:
+    try:
+        _, stats = await asyncio.to_thread(get_json, places, "/api/memory/stats", _ARCHIVE_SECONDS)
+        archive = stats["archive"]
+    except NotRunning, KeyError:
+        return await _archive_from_here(places, config)
     if archive["status"] == "up":
-        return [memory, Finding("ok", "archive", archive["where"])]
+        return Finding("ok", "archive", archive["where"])
+    return _archive_away(archive["error"], config)
+
+
+async def _archive_from_here(places: Places, config: SystemConfig) -> Finding:
+    """Look at the archive, where no H-Core can be asked."""
+    from hairem_core.memory.archive.errors import ArchiveUnavailable
+    from hairem_core.memory.archive.place import ArchivePlace
+
+    try:
+        place = ArchivePlace.of(config.memory, places.data)
+        return Finding("ok", "archive", await place.look(_LOOK_SECONDS))
+    except ArchiveUnavailable as err:
+        return _archive_away(str(err), config)
+
+
+def _archive_away(error: str, config: SystemConfig) -> Finding:
+    url = config.memory.archive_url
+    is_server = url is not None and url.get_secret_value().startswith("mysql")
     to_do = "Until it can be reached, nothing is exported, imported, forgotten or archived."
-    return [memory, Finding("note", "archive", f"away: {archive['error']}", to_do)]
+    # A server comes back by itself; a file does not.
+    return Finding("note" if is_server else "wrong", "archive", f"away: {error}", to_do)
 
 
 def _models(config: SystemConfig) -> list[Finding]:

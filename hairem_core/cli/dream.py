@@ -1,7 +1,6 @@
 """`hairem dream`: dream now, and tell what came of it."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import typer
 
 from hairem_core.cli.options import ConfigOption, DataOption, JsonOption
+from hairem_core.cli.output import complain, json_text, printable
 from hairem_core.cli.places import find_places
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ def dream(
 
     found = run(find_places(data, config), _dream)
     if error := found["error"]:
-        typer.echo(f"hairem: {error['message']}", err=True)
+        complain(error["message"])
         raise typer.Exit(1)
     if as_json:
-        print(json.dumps(found["digest"], ensure_ascii=False))
+        print(json_text(found["digest"]))
     else:
-        print(found["text"])
+        print(printable(found["text"]))
     chain = found["digest"]["chain"]
     raise typer.Exit(1 if chain is not None and not chain["is_whole"] else 0)
 

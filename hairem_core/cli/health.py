@@ -5,6 +5,7 @@ costs time.
 """
 
 import http.client
+import io
 import json
 import os
 import sys
@@ -12,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hairem_core.cli.output import printable
 from hairem_core.data import default_data
 
 _PORT = 8127
@@ -77,11 +79,15 @@ def _wrong(part: dict[str, Any]) -> str:
     wrong += [
         f"{agent}: {state}" for agent, state in part.get("states", {}).items() if state in _WRONG
     ]
-    return " ".join(", ".join(wrong).split())
+    return printable(" ".join(", ".join(wrong).split()))
 
 
 def main() -> None:
     """Run the command on this user's data folder: exit code 0 if H-Core answers, else 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A letter that a terminal does not have is no reason to call H-Core ill.
+            stream.reconfigure(errors="replace")
     arguments = sys.argv[2:]
     match arguments:
         case []:

@@ -1,11 +1,11 @@
 """Commands that wait while a backup lets everything stand still say so."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-import typer
-
+from hairem_core.cli.output import complain
 from hairem_core.cli.places import Places
 from hairem_core.errors import HairemError
 
@@ -36,7 +36,9 @@ async def telling_of_a_hold(
             await asyncio.sleep(_LOOK_SECONDS)
             _, health = await asyncio.to_thread(get_json, places, "/api/health", 5.0)
             if health.get("held"):
-                typer.echo(f"{'\n' if is_amid_a_line() else ''}hairem: {_HELD}", err=True)
+                if is_amid_a_line():
+                    print(file=sys.stderr)
+                complain(_HELD)
                 return
 
     looking = asyncio.create_task(look(), name="look for a hold")

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,7 @@ import typer
 from hairem_core import __version__
 from hairem_core.cli import agent, backup, bus, dream, memory, up
 from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, print_table, readable
-from hairem_core.cli.output import OutputLost, give_up, mark_output
+from hairem_core.cli.output import OutputLost, complain, give_up, json_text, mark_output, printable
 from hairem_core.cli.places import Places, find_places
 from hairem_core.errors import HairemError
 
@@ -44,22 +43,17 @@ def main() -> None:
         try:
             app()
         finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
     except HairemError as err:
-        print(f"hairem: {err}", file=sys.stderr)
+        complain(err)
         sys.exit(2)
     except OutputLost as lost:
         sys.exit(give_up(lost))
     except OSError as err:
         if err.errno not in _FULL:
             raise
-        print(
-            f"hairem: {err.filename or 'a file'} cannot be written: {err.strerror}", file=sys.stderr
-        )
+        complain(f"{err.filename or 'a file'} cannot be written: {err.strerror}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def _version(wanted: bool) -> None:
@@ -118,17 +112,18 @@ async def _ask(
                 match event["kind"]:
                     case "delta":
                         said += event["content"]
-                        print(event["content"], end="", flush=True)
+                        print(printable(event["content"]), end="", flush=True)
                     case "done":
                         # An agent may give its answer whole, without pieces.
-                        print(event["text"].removeprefix(said))
+                        print(printable(event["text"].removeprefix(said)))
                         return 0
                     case "failed" | "cancelled":
                         error = event.get("error", {"message": "the turn was stopped"})
-                        print(f"\nhairem: {agent}: {error['message']}", file=sys.stderr)
+                        print(file=sys.stderr)
+                        complain(f"{agent}: {error['message']}")
                         return 1
     except BridgeError as err:
-        print(f"hairem: {err}", file=sys.stderr)
+        complain(err)
         return 2 if err.code in _WRONG_INPUT else 1
     return 1
 
@@ -140,7 +135,7 @@ def agents(
     """List the agents and how they are."""
     found = asyncio.run(_agents(find_places(data, config)))
     if as_json:
-        print(json.dumps(found, ensure_ascii=False))
+        print(json_text(found))
         return
     rows = [
         (
@@ -191,7 +186,7 @@ def doctor(
 
     findings = asyncio.run(examine(find_places(data, config)))
     if as_json:
-        print(json.dumps([finding.__dict__ for finding in findings], ensure_ascii=False))
+        print(json_text([finding.__dict__ for finding in findings]))
     else:
         rows = [(each.status, each.what, each.how, each.to_do) for each in findings]
         print_table(("", "what", "how it is", "what to do"), rows)

@@ -1,6 +1,5 @@
 """`hairem memory`: search what the house remembers, look at it, verify, forget, back up."""
 
-import json
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from hairem_core.api.limits import LONGEST_AGENT_ID, LONGEST_NAME, LONGEST_QUEST
 from hairem_core.cli import memory_tables as tables
 from hairem_core.cli.moments import moment
 from hairem_core.cli.options import ConfigOption, DataOption, JsonOption, WrongInput, readable
+from hairem_core.cli.output import complain, json_text, printable
 from hairem_core.cli.places import find_places
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ def search(
         "limit": limit,
         "kind": kind,
         "about": about,
-        "since": _moment(since, "--since", now),
-        "until": _moment(until, "--until", now, is_end=True),
+        **_period(since, until, now),
         "as_of": _moment(as_of, "--as-of", now, is_end=True),
         "archived": archived or None,
     }
@@ -85,7 +84,7 @@ def search(
     else:
         print("Nothing fits.")
     if error := answer.get("archive_error"):
-        typer.echo(f"hairem: the archive was not searched: {error}", err=True)
+        complain(f"the archive was not searched: {error}")
         raise typer.Exit(1)
 
 
@@ -152,9 +151,7 @@ def verify(
         erased = f", {found['erased']:,} of them erased on purpose" if found["erased"] else ""
         print(f"The chain is whole: {tables.counted(found['checked'], 'event')}{erased}.")
         if found["anchor"] == "away":
-            typer.echo(
-                "hairem: the archive cannot be reached, and bears no witness to it", err=True
-            )
+            complain("the archive cannot be reached, and bears no witness to it")
     else:
         print(f"The chain is broken: event {found['number']} {found['what']}.")
         if found["msg_id"]:
@@ -199,8 +196,7 @@ def forget(
         "person": person,
         "agent": agent,
         "fragment": None if fragment is None else str(_id(fragment)),
-        "since": _moment(since, "--since", now),
-        "until": _moment(until, "--until", now, is_end=True),
+        **_period(since, until, now),
     }
     if not any(selector.values()):
         raise WrongInput(
@@ -223,20 +219,20 @@ def forget(
             _print_json(plan)
             return
         if not any(plan["counts"].values()):
-            print(found["text"])
+            print(printable(found["text"]))
             return
         _print_plan(plan)
         if not sys.stdin.isatty():
             print("Nothing was erased: this only tells what would be. Say --yes to erase it.")
             return
         if not _confirm("Erase it for good?"):
-            typer.echo("hairem: nobody said yes; nothing was erased", err=True)
+            complain("nobody said yes; nothing was erased")
             raise typer.Exit(1)
     found = order(dry_run=False)
     if as_json:
         _print_json(found["receipt"])
     else:
-        print(found["text"])
+        print(printable(found["text"]))
     raise typer.Exit(1 if found["receipt"]["unfinished"] else 0)
 
 
@@ -287,7 +283,7 @@ def import_memory(
             )
         except typer.Exit:
             if file.damage is not None:
-                typer.echo(f"hairem: {source}: {file.damage}", err=True)
+                complain(f"{source}: {file.damage}")
             raise
     if file.damage is not None:
         hint = "What could be read of it was taken in; get the whole file and import it again."
@@ -303,6 +299,7 @@ def import_memory(
 
 def _print_report(report: dict[str, Any]) -> None:
     rows = [(kind, *tally.values()) for kind, tally in report["tallies"].items()]
+    rows.append(("(unreadable)", 0, 0, 0, report["unreadable"]))
     headers = ("of", "added", "known", "left out", "refused")
     tables.grid(headers, [row for row in rows if any(row[1:])], tables.console())
     print(f"\nRead {tables.counted(report['lines'], 'line')}, added {report['added']:,}.")
@@ -351,6 +348,16 @@ def _run[T](
     return run(find_places(data, config), work, **options)
 
 
+def _period(since: str | None, until: str | None, now: datetime) -> dict[str, str | None]:
+    start = _moment(since, "--since", now)
+    end = _moment(until, "--until", now, is_end=True)
+    if start and end and datetime.fromisoformat(start) > datetime.fromisoformat(end):
+        raise WrongInput(
+            f"{since!r} is after --until {until!r}", where="--since", hint="Exchange them."
+        )
+    return {"since": start, "until": end}
+
+
 def _moment(text: str | None, option: str, now: datetime, *, is_end: bool = False) -> str | None:
     if text is None:
         return None
@@ -384,4 +391,4 @@ def _figure(value: object) -> str:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False))
+    print(json_text(value))

@@ -5,9 +5,11 @@ import logging
 import os
 import socket
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
+from uuid import UUID
 
 import uvicorn
 from fastapi import FastAPI
@@ -15,11 +17,14 @@ from fastapi import FastAPI
 from hairem_core.api import memory_files
 from hairem_core.api.dreams import Dreams
 from hairem_core.api.memory import memory_router
+from hairem_core.cli.bundles import agents_folders, bundles
 from hairem_core.cli.places import NotRunning, Places
 from hairem_core.config.system import SystemConfig
-from hairem_core.data import DataFolder
+from hairem_core.data import COMMAND, DataFolder
 from hairem_core.errors import HairemError
+from hairem_core.hotplug.bundle import read_manifest
 from hairem_core.llm.gateway import ModelGateway
+from hairem_core.memory.agents import Identify
 from hairem_core.memory.archive import reach
 from hairem_core.memory.service import MemoryService
 
@@ -38,9 +43,9 @@ async def serve_alone(places: Places, *, make: bool = False) -> AsyncGenerator[P
     config = places.load_config()
     _check(places, config, make=make)
     data = DataFolder(places.data)
-    data.lock(by="another `hairem` command")
+    data.lock(by=COMMAND)
     try:
-        async with _opened(config, data) as service:
+        async with _opened(config, data, _crew(places)) as service:
             app = FastAPI(openapi_url=None)
             dreams = Dreams(service.dreamer, config.house.language)
             app.include_router(memory_router(service, dreams, lambda _: True))
@@ -66,8 +71,26 @@ def _check(places: Places, config: SystemConfig, *, make: bool) -> None:
         )
 
 
+def _crew(places: Places) -> Identify:
+    """Return what knows the agents that would run here; it looks once it is asked."""
+
+    @cache
+    def known() -> dict[str, UUID]:
+        found: dict[str, UUID] = {}
+        with suppress(OSError):  # what is wrong with folders and bundles, `hairem doctor` says
+            for bundle in (each for folder in agents_folders(places) for each in bundles(folder)):
+                with suppress(HairemError):
+                    manifest = read_manifest(bundle)
+                    found.setdefault(manifest.id, manifest.effective_uuid)
+        return found
+
+    return lambda agent_id: known().get(agent_id)
+
+
 @asynccontextmanager
-async def _opened(config: SystemConfig, data: DataFolder) -> AsyncGenerator[MemoryService]:
+async def _opened(
+    config: SystemConfig, data: DataFolder, identify: Identify
+) -> AsyncGenerator[MemoryService]:
     """Yield the memory as it lies there; nothing works on it unasked."""
     gateway = ModelGateway(config.llm)
     try:
@@ -75,6 +98,7 @@ async def _opened(config: SystemConfig, data: DataFolder) -> AsyncGenerator[Memo
             data.path,
             config.memory,
             language=config.house.language,
+            identify=identify,
             embedder=gateway.embedder,
             model=gateway,
         )

@@ -10,6 +10,7 @@ import httpx
 import typer
 
 from hairem_core.cli.hold import telling_of_a_hold
+from hairem_core.cli.output import complain
 from hairem_core.cli.places import NotRunning, Places
 from hairem_core.errors import HairemError
 
@@ -129,7 +130,7 @@ def run[T](places: Places, work: Callable[[MemoryClient], Awaitable[T]], **optio
     try:
         return asyncio.run(ask())
     except (MemoryRefusal, BrokenOff) as err:
-        typer.echo(f"hairem: {err}", err=True)
+        complain(err)
         raise typer.Exit(2 if err.code in _WRONG_INPUT else 1) from err
 
 

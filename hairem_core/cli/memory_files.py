@@ -62,6 +62,7 @@ def opened_to_write(target: str) -> Iterator[Sink]:
         yield Sink(sys.stdout.buffer, "standard output")
         sys.stdout.buffer.flush()
         return
+    _check_named(target)
     if not _is_file(target):
         with _told(target):
             pipe = Path(target).open("wb")  # noqa: SIM115  what the body raises is not told here
@@ -108,6 +109,12 @@ def _written(raw: IO[bytes], target: str) -> Iterator[Sink]:
         for each in (file, raw):
             with suppress(OSError):  # a second one, of what was given up
                 each.close()
+
+
+def _check_named(file: str) -> None:
+    """Raise WrongInput for no name, which would mean the folder this runs in."""
+    if not file:
+        raise WrongInput("is empty", where="FILE", hint="Name a file, or `-`.")
 
 
 def _is_file(target: str) -> bool:
@@ -159,6 +166,7 @@ def opened_to_read(source: str) -> Iterator[Source]:
     if source == "-":
         yield Source(sys.stdin.buffer, "standard input")
         return
+    _check_named(source)
     try:
         file = Path(source).open("rb")  # noqa: SIM115  only what opening raises is told here
     except OSError as err:

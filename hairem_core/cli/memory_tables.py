@@ -9,9 +9,13 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 
+from hairem_core.cli.output import printable
+
 _WIDE = 160
 """Columns from which on an id has a column of its own, instead of a second line."""
 _ID = 36
+_LONGEST = 240
+"""Letters of what is remembered, where a terminal is too narrow for a table."""
 _NO_TERMINAL = 1_000
 
 
@@ -25,7 +29,7 @@ def console(file: IO[str] | None = None, width: int | None = None) -> Console:
 def line(text: object, most: int | None = None) -> str:
     """Return a text in one line that does not steer the terminal, cut with `…`."""
     joined = " ".join(str(text).split())
-    plain = "".join(each if each.isprintable() else "?" for each in joined)
+    plain = printable(joined)
     return plain if most is None or len(plain) <= most else f"{plain[: most - 1]}…"
 
 
@@ -84,14 +88,19 @@ def _print_with_ids(
     ]
     is_wide = out.width >= _WIDE
     left = out.width - sum(widths) - 2 * len(widths) - (_ID + 2 if is_wide else 0)
+    if left < _ID:
+        for row, each in zip(rows, ids, strict=True):
+            told = [*filter(None, row[:-1]), cut(row[-1], _LONGEST)]
+            _lines(["  ".join(told[:-1]), told[-1], each, ""], out)
+        return
     table = _table()
     for header in headers[:-1]:
         table.add_column(header, no_wrap=True)
-    table.add_column(headers[-1], no_wrap=True, max_width=max(left, _ID))
+    table.add_column(headers[-1], no_wrap=True, max_width=left)
     if is_wide:
         table.add_column("id", no_wrap=True)
     for row, each in zip(rows, ids, strict=True):
-        cells = row if is_wide else [*row[:-1], f"{cut(row[-1], max(left, _ID))}\n{each}"]
+        cells = row if is_wide else [*row[:-1], f"{cut(row[-1], left)}\n{each}"]
         table.add_row(*cells, *([each] if is_wide else []))
     out.print(table)
 
@@ -110,7 +119,7 @@ def described(found: dict[str, Any]) -> list[tuple[str, object]]:
         ("kind", found["kind"] + (", archived" if found["archived"] else "")),
         ("said at" if said_by else "since", when(found["at"], seconds=True)),
         ("said by", said_by),
-        ("content", _printable(found["content"])),
+        ("content", printable(found["content"])),
         ("about", line(", ".join(found["about"]))),
         ("subject", line(found["subject"] or "")),
         ("says its", line(found["slot"] or "")),
@@ -137,13 +146,12 @@ def _validity(found: dict[str, Any]) -> str:
     return f"no more: from {start} to {when(found['valid_to'])}"
 
 
-def _printable(text: str) -> str:
-    # What was said must not steer the terminal of who reads it.
-    return "".join(each if each.isprintable() or each == "\n" else "?" for each in text)
-
-
 def pairs(rows: Iterable[tuple[str, object]], out: Console) -> None:
     """Print names and values, one pair a row; long values go on in more lines."""
+    rows = list(rows)
+    if max((cell_len(name) for name, _ in rows), default=0) + 2 + _ID > out.width:
+        _lines([f"{name}: {value}" for name, value in rows], out)
+        return
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -155,13 +163,27 @@ def pairs(rows: Iterable[tuple[str, object]], out: Console) -> None:
 def grid(headers: Sequence[str], rows: Iterable[Sequence[object]], out: Console) -> None:
     """Print a table of short things; numbers stand to the right."""
     rows = [list(row) for row in rows]
+    shown = [[f"{each:,}" if isinstance(each, int) else line(each) for each in row] for row in rows]
+    if sum(max(map(cell_len, column)) + 2 for column in zip(headers, *shown, strict=True)) > (
+        out.width + 2
+    ):
+        for row in shown:
+            pairs = zip(headers, row, strict=True)
+            _lines([*(f"{name}: {value}" for name, value in pairs), ""], out)
+        return
     table = _table()
     for index, header in enumerate(headers):
         is_number = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
         table.add_column(header, justify="right" if is_number else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(f"{each:,}" if isinstance(each, int) else line(each) for each in row))
+    for row in shown:
+        table.add_row(*row)
     out.print(table)
+
+
+def _lines(texts: Iterable[str], out: Console) -> None:
+    """Print what does not fit into a table: the terminal itself breaks what is longer than it."""
+    for text in texts:
+        out.print(text, soft_wrap=True)
 
 
 def _table() -> Table:

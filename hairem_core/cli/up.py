@@ -8,6 +8,7 @@ import resource
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
@@ -19,6 +20,7 @@ import typer
 
 from hairem_core import __version__
 from hairem_core.cli.options import ConfigOption, DataOption
+from hairem_core.cli.output import complain, is_closed
 from hairem_core.cli.places import find_places
 from hairem_core.config.system import SystemConfig
 from hairem_core.data import default_data
@@ -26,8 +28,14 @@ from hairem_core.errors import HairemError
 
 if TYPE_CHECKING:
     from hairem_core.core import Core
+    from hairem_core.data import DataFolder
 
 _MODEL_HINT = "Set llm.chat.model in config/system.yaml, or HAIREM_CHAT_MODEL."
+
+
+_PATIENCE = 10.0
+"""Seconds for a command that looks into the memory to end."""
+_POLL = 0.1
 
 
 class Role(StrEnum):
@@ -122,8 +130,10 @@ async def run_core(
             where="redis.url",
             hint="Name a Redis in system.yaml, or start with --role all.",
         )
+    folder = DataFolder(data)
+    await _take(folder)
     stop = stop_event()
-    async with Core(config, DataFolder(data), root=root, **options) as core:
+    async with Core(config, folder, root=root, **options) as core:
         say(f"hAIrem {__version__} listens on {core.address}")
         if core.new_token:
             say(f"Token for {FIRST_CLIENT}, shown only now: {core.new_token}")
@@ -137,6 +147,28 @@ async def run_core(
             await asyncio.gather(company, return_exceptions=True)
 
 
+async def _take(folder: DataFolder) -> None:
+    """Take the data folder, once a command that has it for a moment ends. Raises DataFolderError.
+
+    A signal ends it at once: nothing is started yet.
+    """
+    from hairem_core.data import InUse
+
+    until: float | None = None
+    while True:
+        try:
+            folder.lock()
+            return
+        except InUse as err:
+            now = time.monotonic()
+            if not err.is_brief or (until is not None and now > until):
+                raise
+            if until is None:
+                until = now + _PATIENCE
+                complain(f"{folder.path}: {err.what}; this goes on once that has ended")
+        await asyncio.sleep(_POLL)
+
+
 def stop_event() -> asyncio.Event:
     """Return what is set once somebody wants this process to end. Call it in the loop."""
     stop = asyncio.Event()
@@ -146,8 +178,9 @@ def stop_event() -> asyncio.Event:
 
 
 def say(text: str) -> None:
-    """Tell who started this."""
-    print(text, flush=True)
+    """Tell who started this, and went away if standard output is closed."""
+    if not is_closed():
+        print(text, flush=True)
 
 
 def set_level(name: str) -> None:

@@ -20,6 +20,7 @@ from pydantic import (
     field_validator,
 )
 
+from hairem_core.config.archive import archive_address
 from hairem_core.config.yaml_file import read_yaml, validate_yaml
 
 AgentId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -160,10 +161,9 @@ class MemoryConfig(_Section):
 
     @field_validator("archive_url")
     @classmethod
-    def _archive_scheme(cls, value: SecretStr | None) -> SecretStr | None:
-        known = ("sqlite+aiosqlite:///", "mysql+aiomysql://")
-        if value is not None and not value.get_secret_value().startswith(known):
-            raise ValueError(f"an archive's address starts with {' or '.join(known)}")
+    def _is_archive(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            archive_address(value.get_secret_value())
         return value
 
     @field_validator("url")

@@ -97,6 +97,10 @@ def read_yaml(path: Path) -> CommentedMap:
     return data
 
 
+_SECRETS = (("memory", "url"), ("memory", "archive_url"))
+"""Keys of addresses; in one that is wrong, nobody can say where the password ends."""
+
+
 def validate_yaml[M: BaseModel](model: type[M], data: CommentedMap, path: Path) -> M:
     """Return `data` as a `model`.
 
@@ -170,7 +174,8 @@ def _describe(problem: Any, data: CommentedMap) -> Problem:
         return Problem(line=line, key=key, what="is missing", hint="Add it.")
     message = problem["msg"].removeprefix("Value error, ")
     value = problem["input"]
-    is_shown = isinstance(value, str | int | float | bool | None) and location[:1] != ("secrets",)
+    is_secret = location[:1] == ("secrets",) or location in _SECRETS
+    is_shown = isinstance(value, str | int | float | bool | None) and not is_secret
     if isinstance(value, str):
         value = _CREDENTIALS.sub("//***@", value)
     shown = f" (got {value!r})" if is_shown else ""

@@ -45,6 +45,14 @@ class AgentNames:
         """Return all that had an id last; several where another house's memory was taken in."""
         return frozenset(agent for agent, name in self._names.items() if name == agent_id)
 
+    def meant(self, agent_id: str) -> frozenset[UUID]:
+        """Return whose memory an id means: of all that had it, or of one that has said nothing yet.
+
+        Empty where neither memory nor the crew knows such an agent.
+        """
+        known = self._identify(agent_id)
+        return self.called(agent_id) or frozenset([known] if known is not None else [])
+
     def all(self) -> dict[UUID, str]:
         """Return every agent's id."""
         return dict(self._names)

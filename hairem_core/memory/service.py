@@ -10,8 +10,8 @@ from hairem_core.config.system import Language, MemoryConfig
 from hairem_core.errors import HairemError
 from hairem_core.memory.address import EMBEDDED
 from hairem_core.memory.agents import Identify
-from hairem_core.memory.archive.engine import Tls
 from hairem_core.memory.archive.mover import ArchiveMover
+from hairem_core.memory.archive.place import ArchivePlace
 from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.cold import ColdRecall
 from hairem_core.memory.dream.dreamer import Dreamer
@@ -117,12 +117,8 @@ class MemoryService:
             zone=house_zone(config.dream),
         )
         try:
-            url = f"sqlite+aiosqlite:///{folder / 'archive.sqlite3'}"
-            if config.archive_url is not None:
-                url = config.archive_url.get_secret_value()
-            is_encrypted = config.archive_tls or config.archive_tls_ca is not None
-            tls = Tls(ca=config.archive_tls_ca) if is_encrypted else None
-            archive = ColdArchive(url, tls=tls, folder=folder)
+            place = ArchivePlace.of(config, folder)
+            archive = ColdArchive(place.url, tls=place.tls, folder=place.folder)
         except BaseException:
             await store.close()
             raise

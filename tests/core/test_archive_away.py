@@ -70,11 +70,50 @@ async def test_doctor_has_a_row(house: House) -> None:
     done = await house.run("doctor", "--json")
     rows = {each["what"]: each for each in json.loads(done.out)}
     assert rows["memory"]["status"] == "ok"
-    if house.is_running:
-        assert rows["archive"]["status"] == "note"
-        assert rows["archive"]["how"].startswith(f"away: {_AWAY}")
-    else:
-        assert "archive" not in rows, "H-Core is who asks it"
+    assert rows["archive"]["status"] == "note"
+    assert rows["archive"]["how"].startswith(f"away: {_AWAY}")
+    assert (done.code, "secret" in done.out) == (0, False)
+
+
+async def test_doctor_tells_of_an_archive_that_is_no_database(tmp_path: Path) -> None:
+    data, config = tmp_path / "data", tmp_path / "system.yaml"
+    config.write_text("memory:\n  archive_url: sqlite+aiosqlite:///old.sqlite3\n")
+    doctor = ("doctor", "--json", "--data", data, "--config", config)
+
+    async def archive() -> tuple[int, dict[str, str]]:
+        done = await hairem(*doctor)
+        return done.code, {each["what"]: each for each in json.loads(done.out)}["archive"]
+
+    code, row = await archive()
+    assert (code, row["status"], list(tmp_path.iterdir())) == (0, "ok", [config])
+    await seeded(data)
+    (data / "old.sqlite3").write_bytes(b"garbled" * 1_000)
+    told = f"away: {data / 'old.sqlite3'}: file is not a database"
+    code, row = await archive()
+    assert (code, row["status"]) == (1, "wrong")
+    assert row["how"].startswith(told)
+    async with RunningCore(data, config):
+        code, row = await archive()
+        assert (code, row["status"]) == (1, "wrong")
+        assert row["how"].startswith(told)
+    (data / "old.sqlite3").write_bytes(b"")
+    code, row = await archive()
+    assert (code, row["status"], row["how"]) == (0, "ok", str(data / "old.sqlite3"))
+
+
+async def test_an_archive_that_leads_nowhere_is_a_wrong_configuration(tmp_path: Path) -> None:
+    data, config = tmp_path / "data", tmp_path / "system.yaml"
+    for rest in ("127.0.0.1:99999/h", "127.0.0.1:3306", "w@127.0.0.1/h"):
+        config.write_text(f"memory:\n  archive_url: mysql+aiomysql://u:SeCrEt@{rest}\n")
+        told = "memory.archive_url: an archive's address is "
+        done = await hairem("doctor", "--json", "--data", data, "--config", config)
+        row = {each["what"]: each for each in json.loads(done.out)}["configuration"]
+        assert (done.code, row["status"]) == (1, "wrong")
+        assert told in row["how"]
+        up = await hairem("up", "--port", "0", "--data", data, "--config", config)
+        assert up.code == 2
+        assert told in up.err
+        assert not any(each in f"{done} {up}" for each in ("SeCrEt", "Traceback"))
 
 
 async def test_health_has_a_row(house: House) -> None:

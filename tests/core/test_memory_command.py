@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import pty
+import shutil
 import stat
 import sys
 import tracemalloc
@@ -23,14 +24,18 @@ from hairem_core.cli.main import app
 from hairem_core.cli.memory_client import open_memory
 from hairem_core.cli.memory_files import opened_to_read, opened_to_write
 from hairem_core.cli.places import Places
-from hairem_core.data import DataFolder
+from hairem_core.data import COMMAND, DataFolder
 from hairem_core.errors import HairemError
 from hairem_core.memory.store import MemoryStore
+from tests.memory.learning import learn
+from tests.memory.messages import said
 from tests.support.command import Outcome, RunningCore, hairem, hairem_on_a_full_disk
-from tests.support.core import ROOT, running_core
+from tests.support.core import ROOT, running_core, write_agent
 from tests.support.memory_house import KEY, LAST_MONTH, large_export, seeded, tamper
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+QUIET = "from hairem_core.sdk import *\n\n\nclass Agent(BaseAgent):\n    pass\n"
 
 
 class House:
@@ -40,7 +45,7 @@ class House:
         self.data = folder / "data"
         self.config = folder / "system.yaml"
         self.ids: dict[str, str] = {}
-        (folder / "agents").mkdir()
+        write_agent(folder / "agents", "quiet", QUIET)
         self.config.write_text(f"agents:\n  folders: [{folder / 'agents'}]\n")
 
     @property
@@ -107,6 +112,17 @@ async def test_search_with_everything(house: House) -> None:
     assert (done.code, done.out) == (0, "Nothing fits.\n")
 
 
+async def test_an_agent_that_has_said_nothing_yet(house: House, tmp_path: Path) -> None:
+    done = await house.memory("search", "key", "--agent", "quiet")
+    assert (done.code, done.out, done.err) == (0, "Nothing fits.\n", "")
+    done = await house.memory("forget", "--agent", "quiet")
+    assert done.out.startswith("There is nothing to erase")
+    target = tmp_path / "quiet.ndjson"
+    assert (await house.memory("export", target, "--agent", "quiet")).code == 0
+    counts = json.loads(target.read_text().splitlines()[-1])["counts"]
+    assert not {"event", "fragment", "archived"} & counts.keys()
+
+
 async def test_show_and_history(house: House) -> None:
     done = await house.memory("show", house.ids["coffee"])
     assert done.code == 0, done
@@ -147,7 +163,14 @@ async def test_stats_and_verify(house: House) -> None:
         (("search", "x", "--about", "caf\udce9"), "--about: 'caf\\udce9' is no text"),
         (("search", "x", "--since", "someday"), "--since: 'someday' is no moment"),
         (("search", "x", "--until", "2026-13-01"), "--until: '2026-13-01' is no moment"),
-        (("search", "x", "--since", "today", "--until", "yesterday"), "`since` is after `until`"),
+        (
+            ("search", "x", "--since", "now", "--until", "yesterday"),
+            "--since: 'now' is after --until 'yesterday'. Exchange them.",
+        ),
+        (
+            ("forget", "--since", "2026-05-02", "--until", "2026-05-01"),
+            "--since: '2026-05-02' is after --until '2026-05-01'",
+        ),
         (("show", "tea"), "'tea' is no id of a fragment"),
         (("show", "00000000-0000-4000-8000-000000000000"), "there is no fragment 0000"),
         (("history", "00000000-0000-4000-8000-000000000000"), "there is no fragment 0000"),
@@ -164,6 +187,8 @@ async def test_stats_and_verify(house: House) -> None:
         (("export", "--agent", "nobody"), "memory knows no agent 'nobody'"),
         (("export", "/no/such/file"), "/no/such/file: cannot be written: No such file"),
         (("export", "/tmp"), "/tmp: cannot be written"),
+        (("export", ""), "FILE: is empty. Name a file, or `-`."),
+        (("import", ""), "FILE: is empty. Name a file, or `-`."),
         (("import", "/no/such/file"), "/no/such/file: cannot be read: No such file"),
         (("import", str(ROOT / "LICENSE")), "this is no export that this hAIrem can read"),
     ],
@@ -268,6 +293,9 @@ async def test_a_file_that_is_damaged_is_told(house: House, tmp_path: Path) -> N
     done = await house.memory("import", damaged)
     assert done.code == 1
     assert "line 4: " in done.out
+    assert ["(unreadable)", "0", "0", "0", "1"] in [each.split() for each in done.out.splitlines()]
+    report = json.loads((await house.memory("import", damaged, "--json")).out)
+    assert report["unreadable"] == 1
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "junk"])
@@ -313,6 +341,52 @@ async def test_dream(house: House) -> None:
     assert done.err == "", "no bar where nobody looks"
     done = await house.run("dream", "--json")
     assert json.loads(done.out)["reason"] == "asked"
+
+
+async def test_what_was_said_does_not_steer_the_terminal(stopped: House) -> None:
+    store = await MemoryStore.open(f"surrealkv://{stopped.data / 'memory'}")
+    await store.record(said("My bike code is \x1b[31m77\x1b[0m\u202e.", to="agent:renarde"))
+    await learn(store)
+    await store.close()
+    done = await stopped.run("dream")
+    assert "renarde, of user:anna: My bike code is ?[31m77?[0m?" in done.out
+    found = await stopped.json("search", "bike code")
+    assert "My bike code is \x1b[31m77\x1b[0m\u202e" in [each["content"] for each in found]
+    fact = next(each["id"] for each in found if each["kind"] == "fact")
+    for command in (
+        ("dream", "--json"),
+        *(("memory", *each) for each in (("search", "bike"), ("search", "bike", "--json"))),
+        *(("memory", *each) for each in (("show", fact), ("show", fact, "--json"))),
+        *(("memory", "forget", "--person", "user:anna", *each) for each in ((), ("--json",))),
+    ):
+        done = await stopped.run(*command)
+        assert done.code == 0, done
+        assert not any(each in done.out for each in ("\x1b", "\u202e")), command
+
+
+async def test_letters_that_the_terminal_does_not_have(stopped: House) -> None:
+    store = await MemoryStore.open(f"surrealkv://{stopped.data / 'memory'}")
+    await store.remember("renarde", "The emoji of the house is \U0001f3e1.")
+    await store.close()
+    search = ("memory", "search", "emoji")
+    where = ("--data", stopped.data, "--config", stopped.config)
+    latin = "latin-1:strict"
+    done = await hairem(*search, *where, PYTHONIOENCODING=latin)
+    assert (done.code, done.err) == (0, "")
+    assert "The emoji of the house is ?." in done.out
+    done = await hairem(*search, "--json", *where, PYTHONIOENCODING=latin)
+    assert json.loads(done.out)[0]["content"] == "The emoji of the house is \U0001f3e1."
+
+
+async def test_a_file_in_the_place_of_the_index(stopped: House) -> None:
+    shutil.rmtree(stopped.data / "recall")
+    (stopped.data / "recall").touch()
+    told = f"hairem: {stopped.data / 'recall'}: the recall index cannot be written: [Errno 20] "
+    for command in (("memory", "stats"), ("up", "--port", "0")):
+        done = await hairem(*command, "--data", stopped.data, "--config", stopped.config)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.splitlines()[-1].startswith(told)
+        assert "Traceback" not in done.err
 
 
 async def test_forgetting(tmp_path: Path) -> None:
@@ -374,6 +448,39 @@ async def test_a_folder_in_use_or_without_a_memory(stopped: House, tmp_path: Pat
         data.unlock()
     assert done.code == 2
     assert f"is in use by another H-Core (process {os.getpid()})" in done.err
+
+
+async def test_h_core_waits_for_a_command_to_end(stopped: House) -> None:
+    data = DataFolder(stopped.data)
+    data.lock(by=COMMAND)
+    up = ("up", "--port", "0", "--data", stopped.data, "--config", stopped.config)
+    told = (
+        f"hairem: {stopped.data}: is in use by another `hairem` command (process {os.getpid()}); "
+        "this goes on once that has ended\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hairem_core", *map(str, up)), cwd=ROOT, stdout=PIPE, stderr=PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(30):
+            assert (await process.stderr.readline()).decode() == told
+            data.unlock()
+            assert b" listens on " in await process.stdout.readline()
+            process.terminate()
+            _, err = await process.communicate()
+            assert told not in err.decode()
+        data.lock(by=COMMAND)
+        done = await hairem(*up, timeout=40)
+        assert done.code == 2
+        assert done.err.startswith(told)
+        assert "Wait for its end, or give this one another folder" in done.err.splitlines()[-1]
+    finally:
+        data.unlock()
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
 
 
 async def test_an_address_that_is_left_over(stopped: House) -> None:

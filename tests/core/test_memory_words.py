@@ -186,6 +186,39 @@ def test_tables_fit_the_terminal(width: int) -> None:
             assert each in out.getvalue(), "an id is always there in whole"
 
 
+@pytest.mark.parametrize("width", [1, 12, 40, 50])
+def test_a_narrow_terminal_gets_lines(width: int) -> None:
+    each = "e82c93e8-6296-5618-b372-fa2b7c55a0b1"
+    fragment = {
+        "id": each,
+        "at": "2026-05-01T10:00:00Z",
+        "valid_from": "2026-05-01T10:00:00Z",
+        "valid_to": None,
+        "agent": "renarde",
+        "kind": "fact",
+        "archived": False,
+        "content": "The spare key lies under the blue flowerpot. " * 20,
+    }
+    for print_them in (memory_tables.fragments, memory_tables.history):
+        out = io.StringIO()
+        print_them([fragment], memory_tables.console(out, width))
+        assert each in out.getvalue().splitlines()
+        assert "The spare key lies under" in out.getvalue()
+    out = io.StringIO()
+    memory_tables.fragments([fragment], memory_tables.console(out, width))
+    assert "renarde  fact" in out.getvalue()
+    out = io.StringIO()
+    memory_tables.pairs([("id", each), ("from events", each)], memory_tables.console(out, width))
+    assert out.getvalue().count(each) == 2
+    out = io.StringIO()
+    headers = ("agent", *(f"figure {number}" for number in range(8)))
+    memory_tables.grid(
+        headers, [("renarde", *range(1_000, 1_008))], memory_tables.console(out, width)
+    )
+    for number in range(8):
+        assert f"figure {number}: {1_000 + number:,}" in out.getvalue().splitlines()
+
+
 def test_what_was_said_does_not_steer_the_terminal() -> None:
     assert memory_tables.line("a\x1b[31m\nb\x07 [bold]c") == "a?[31m b? [bold]c"
     assert memory_tables.line("x" * 20, 10) == "x" * 9 + "…"

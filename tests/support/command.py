@@ -5,7 +5,7 @@ import os
 import resource
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -50,6 +50,15 @@ async def hairem_without_a_reader(*arguments: str | Path, **environment: str) ->
     os.close(ours)
     with os.fdopen(theirs, "wb") as pipe:
         return await _unread(arguments, environment, pipe)
+
+
+async def hairem_closed(*arguments: str | Path, **environment: str) -> Outcome:
+    """Run the command to its end, where standard output is closed, as with `>&-`."""
+    process = await _start(arguments, environment, DEVNULL, preexec_fn=_close_output)
+    async with asyncio.timeout(40):
+        _, err = await process.communicate()
+    assert process.returncode is not None
+    return Outcome(code=process.returncode, out="", err=err.decode())
 
 
 async def hairem_without_room(*arguments: str | Path, **environment: str) -> Outcome:
@@ -121,6 +130,10 @@ class RunningCore:
         return (self.data / "redis" / "address").read_text().strip()
 
 
+def _close_output() -> None:
+    os.close(1)
+
+
 def _take_no_bytes() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 
@@ -146,7 +159,7 @@ async def _start(
         *(sys.executable, "-m", "hairem_core", *(str(each) for each in arguments)),
         cwd=ROOT,
         env=environment | {"COLUMNS": "200"} | extra,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=DEVNULL,
         stdout=stdout,
         stderr=PIPE,
         preexec_fn=preexec_fn,

@@ -13,16 +13,15 @@ import aiomysql
 import sqlalchemy as sa
 from pymysql.constants import CLIENT, CR
 from sqlalchemy import event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from hairem_core.config.archive import MARIADB, SQLITE, archive_address
 from hairem_core.memory.archive.errors import ArchiveUnavailable
 
 _LOGGER = logging.getLogger(__name__)
 
-SQLITE = "sqlite+aiosqlite"
-MARIADB = "mysql+aiomysql"
 OLDEST = (10, 11)
 """Of MariaDB: older ones are not maintained any more."""
 _CONNECT_SECONDS = 10.0
@@ -64,17 +63,12 @@ class Engine:
         ArchiveUnavailable: not a known address, a certificate that cannot be read.
         """
         try:
-            parsed = make_url(url)
-        except (ArgumentError, ValueError) as err:
-            raise _not_an_address(url) from err
-        if parsed.drivername == SQLITE and parsed.database and not parsed.host:
+            parsed = archive_address(url)
+        except ValueError as err:
+            raise ArchiveUnavailable(str(err), where="memory.archive_url") from None
+        if parsed.drivername == SQLITE:
             return cls._sqlite(parsed, folder or Path())
-        if parsed.drivername == MARIADB and parsed.database and parsed.username:
-            if "@" in f"{parsed.host}{parsed.database}":
-                # What comes after the first `@` of a password, which errors would tell.
-                raise _not_an_address(url)
-            return cls._mariadb(parsed, tls)
-        raise _not_an_address(url)
+        return cls._mariadb(parsed, tls)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -87,8 +81,6 @@ class Engine:
     @classmethod
     def _sqlite(cls, url: URL, folder: Path) -> Self:
         path = (folder / (url.database or "")).absolute()
-        if str(path.name).startswith(":memory:") or url.query:
-            raise _not_an_address(str(url))
         _make_private_file(path)
         engine = create_async_engine(
             URL.create(SQLITE, database=str(path)), hide_parameters=True, pool_size=4
@@ -101,8 +93,6 @@ class Engine:
     def _mariadb(cls, url: URL, tls: Tls | None) -> Self:
         host, port = url.host or "localhost", url.port or 3306
         socket = url.query.get("unix_socket")
-        if set(url.query) - {"unix_socket"} or isinstance(socket, tuple):
-            raise _not_an_address(str(url))
         where = f"mysql://{socket or f'{host}:{port}'}/{url.database}"
         context = _context(tls, where) if tls is not None else None
         is_near = socket is not None or host in ("localhost", "127.0.0.1", "::1")
@@ -227,16 +217,6 @@ def _hint(err: BaseException, kind: str) -> str:
     if "certificate" in text.lower() or "TLS" in text:
         return "Check memory.archive_tls_ca, and the server's certificate."
     return "Check that the MariaDB server runs. What is in memory stays there meanwhile."
-
-
-def _not_an_address(url: str) -> ArchiveUnavailable:
-    scheme = url.partition("://")[0] if "://" in url else "it"
-    return ArchiveUnavailable(
-        f"{scheme[:40]} … is not an address of an archive",
-        where="memory.archive_url",
-        hint=f"Use {SQLITE}:///<path> or {MARIADB}://<user>:<password>@<host>:<port>/<database>; "
-        "write @ : / in a password as %40 %3A %2F.",
-    )
 
 
 def _context(tls: Tls, where: str) -> ssl.SSLContext:

@@ -11,6 +11,7 @@ from hairem_core.memory.zone import local
 
 _SHOWN = 10
 """Entries of one kind that are told in full."""
+_AWAY = "archive_away"
 _STEPS: dict[Language, dict[Step, str]] = {
     "en": {
         "interpret": "Catching up",
@@ -45,13 +46,16 @@ _WORDS: dict[Language, dict[str, str]] = {
         "synthesis": "- {agent}, of {sources}: {content}",
         "archived": "Archived {count}.|Archived nothing.",
         "whole": "The record of {checked} events is whole.",
+        "whole_alone": "The record of {checked} events is whole, as far as it can be told without "
+        "the archive as a witness.",
         "kept": "The archive bears witness to it.",
         "broken": "THE RECORD OF EVENTS IS BROKEN: event {broken_at} {what}.",
         "unverified": "The record of events was not verified.",
         "more": "- and {count} more",
         "no_model": "{step}: there is no language model, and nothing is made up.",
         "no_archive": "{step}: there is no archive.",
-        "archive_away": "{step}: the archive cannot be reached. It is tried again the next night.",
+        "archive_away": "The archive cannot be reached, and is tried again the next night: {what}|"
+        "The archive cannot be reached, and is tried again the next night.",
         "switched_off": "{step}: switched off.",
         "failure": "{step} failed: {what}",
     },
@@ -68,13 +72,16 @@ _WORDS: dict[Language, dict[str, str]] = {
         "synthesis": "- {agent}, de {sources} : {content}",
         "archived": "Archivé {count}.|Rien à archiver.",
         "whole": "Le registre des {checked} événements est intact.",
+        "whole_alone": "Le registre des {checked} événements est intact, autant qu'on puisse le "
+        "dire sans le témoignage de l'archive.",
         "kept": "L'archive en témoigne.",
         "broken": "LE REGISTRE DES ÉVÉNEMENTS EST ROMPU : événement {broken_at}, {what}.",
         "unverified": "Le registre des événements n'a pas été vérifié.",
         "more": "- et {count} de plus",
         "no_model": "{step} : il n'y a pas de modèle de langue, et rien n'est inventé.",
         "no_archive": "{step} : il n'y a pas d'archive.",
-        "archive_away": "{step} : l'archive est injoignable. Nouvel essai la nuit prochaine.",
+        "archive_away": "L'archive est injoignable, nouvel essai la nuit prochaine : {what}|"
+        "L'archive est injoignable, nouvel essai la nuit prochaine.",
         "switched_off": "{step} : désactivé.",
         "failure": "{step}, échec : {what}",
     },
@@ -101,14 +108,22 @@ def _lines(digest: Digest, language: Language, zone: tzinfo | None) -> Iterator[
     if "synthesis" not in digest.skipped:
         made = [_line(words, "synthesis", each.model_dump()) for each in digest.synthesised]
         yield from _listed(words, "synthesised", digest.synthesised_count, made)
-    if "archive" not in digest.skipped or digest.archived_count:
+    if digest.skipped.get("archive") in (None, _AWAY) or digest.archived_count:
         yield _counted(words, "archived", digest.archived_count)
     yield _chain(digest, words)
     names = _STEPS[language]
     for step, why in digest.skipped.items():
-        yield words[why].format(step=names[step])
+        if why != _AWAY:
+            yield words[why].format(step=names[step])
+    away = [step for step, why in digest.skipped.items() if why == _AWAY]
+    # Each step that needed it says the same of it.
+    problem = next((each.what for each in digest.failures if each.step in away), None)
+    if away:
+        told, untold = words[_AWAY].split("|")
+        yield untold if problem is None else told.format(what=problem)
     for failure in digest.failures:
-        yield words["failure"].format(step=names[failure.step], what=failure.what)
+        if failure.what != problem:
+            yield words["failure"].format(step=names[failure.step], what=failure.what)
 
 
 def _chain(digest: Digest, words: Mapping[str, str]) -> str:
@@ -117,7 +132,8 @@ def _chain(digest: Digest, words: Mapping[str, str]) -> str:
         return words["unverified"]
     if not chain.is_whole:
         return words["broken"].format(**chain.model_dump())
-    whole = words["whole"].format(**chain.model_dump())
+    form = words["whole_alone" if chain.anchor == "away" else "whole"]
+    whole = form.format(**chain.model_dump())
     return f"{whole} {words['kept']}" if chain.anchor == "kept" else whole
 
 

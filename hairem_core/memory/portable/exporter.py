@@ -57,7 +57,7 @@ async def export(
     little memory however much there is. Raises MemoryRefused for an agent that memory does not
     know, MemoryUnavailable, ArchiveUnavailable.
     """
-    if agent is not None and not store.names.called(agent):
+    if agent is not None and not store.names.meant(agent):
         known = sorted(set(store.names.all().values()))
         raise MemoryRefused(
             f"memory knows no agent {agent!r}", hint=f"It knows: {', '.join(known)}."
@@ -91,7 +91,7 @@ class _Exporter:
         self._store = store
         self._archive = archive
         self._agent = agent
-        self._agents = store.names.called(agent) if agent is not None else None
+        self._agents = store.names.meant(agent) if agent is not None else None
         self._with_embeddings = with_embeddings
         self._head = store.writer.head
         self._began = store.clock()

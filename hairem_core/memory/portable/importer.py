@@ -94,7 +94,7 @@ async def import_(
         report.chain = "kept" if events.is_kept else "appended"
         checked = await store.events.verify()
         report.chain_break = checked if isinstance(checked, Break) else None
-    report.lines = reader.number
+    report.lines, report.unreadable = reader.number, reader.unreadable
     report.problems, report.problem_count = problems.told, problems.count
     return report
 

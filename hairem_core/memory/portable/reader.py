@@ -51,6 +51,8 @@ class Reader:
         self._counts: Counter[str] = Counter()
         self.number = 0
         """Of the last line that was read."""
+        self.unreadable = 0
+        """Lines that were left out, of which nobody can say what they were."""
         self.end: EndLine | None = None
 
     async def lines(self) -> AsyncGenerator[tuple[int, Line]]:
@@ -61,6 +63,7 @@ class Reader:
                 self._digest.update(raw)
                 continue
             if self.end is not None:
+                self.unreadable += 1
                 self._problems.add(
                     self.number,
                     "comes after the last line",
@@ -112,6 +115,7 @@ class Reader:
             first = err.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(each) for each in first["loc"][1:])
             told = f"{place}: {first['msg']}" if place else first["msg"]
+            self.unreadable += 1
             self._problems.add(
                 self.number,
                 f"cannot be read: {told}" if is_ended else f"is cut off, or too long: {told}",

@@ -25,6 +25,8 @@ class ImportReport:
     """What an import did."""
 
     lines: int = 0
+    unreadable: int = 0
+    """Lines of no kind: damaged, or after the end."""
     tallies: dict[str, Tally] = field(default_factory=dict)
     """By kind of line."""
     chain: Literal["none", "kept", "appended"] = "none"

@@ -75,7 +75,8 @@ class Contents:
     def load(self, rev: int) -> bool:
         """Read what is on disk of a store that stands at `rev`; return whether it was of use.
 
-        It blocks: call it in a thread. What is missing is had by `catch_up`.
+        It blocks: call it in a thread. What is missing is had by `catch_up`. Raises
+        MemoryUnavailable.
         """
         try:
             known = self._read(rev)
@@ -92,12 +93,18 @@ class Contents:
         return known > 0
 
     def empty(self) -> None:
-        """Begin with nothing, and delete what is on disk. It blocks: call it in a thread."""
+        """Begin with nothing, and delete what is on disk. It blocks: call it in a thread.
+
+        Raises MemoryUnavailable.
+        """
         self.columns.clear()
         self._text_rev = self._vectors_rev = 0
         if self.folder is not None:
             discard(self.folder)
-        self.text = TextIndex(self.folder and self.folder / "text", self._zone)
+        try:
+            self.text = TextIndex(self.folder and self.folder / "text", self._zone)
+        except (OSError, ValueError) as err:
+            raise self._unwritable(err) from err
 
     def hold(self) -> None:
         """Have what is taken in from now on wait for `release`."""
@@ -165,11 +172,7 @@ class Contents:
         except BaseException as err:
             self.pending.follow(taken)
             if isinstance(err, (OSError, ValueError, RuntimeError)):
-                raise MemoryUnavailable(
-                    f"the recall index cannot be written: {err}",
-                    where=str(self.folder),
-                    hint="Look at the disk. The index can be deleted while H-Core is stopped.",
-                ) from err
+                raise self._unwritable(err) from err
             raise
         else:
             self._text_rev = rev
@@ -243,6 +246,13 @@ class Contents:
         if origin != self._origin or not number.isdigit() or int(number) > rev:
             raise ValueError("it is of another store or time zone, or of a later state of this one")
         return int(number)
+
+    def _unwritable(self, err: Exception) -> MemoryUnavailable:
+        return MemoryUnavailable(
+            f"the recall index cannot be written: {err}",
+            where=str(self.folder),
+            hint="Look at the disk. The index can be deleted while H-Core is stopped.",
+        )
 
     def _stamp(self, rev: int) -> str:
         return f"{self._origin} {rev if self.is_whole else 0}"

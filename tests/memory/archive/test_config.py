@@ -31,6 +31,44 @@ def test_another_address_is_refused_without_its_password(tmp_path: Path, url: st
     assert "ter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql+aiomysql://u:hunter2@127.0.0.1:99999/h",
+        "mysql+aiomysql://u:hunter2@127.0.0.1:0/h",
+        "mysql+aiomysql://u:hunter2@127.0.0.1:port/h",
+        "mysql+aiomysql://u:hunter2@127.0.0.1:3306",
+        "mysql+aiomysql://u:hunter2@127.0.0.1/",
+        "mysql+aiomysql://u:hunter2@nas..local/h",
+        "mysql+aiomysql://u:hunter2@nas/h?charset=latin1",
+        "mysql+aiomysql://u:hunter2",
+        "mysql+aiomysql://nas/h",
+        "sqlite+aiosqlite:///",
+        "sqlite+aiosqlite:///:memory:",
+        "sqlite+aiosqlite:///x?mode=ro",
+        "sqlite+aiosqlite://hunter2/x",
+    ],
+)
+def test_what_leads_nowhere_is_refused_before_the_start(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigError, match=r"yaml:2: memory.archive_url: an archive's") as caught:
+        _memory(tmp_path, f"archive_url: '{url}'")
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(ArchiveUnavailable, match=r"memory.archive_url: an archive's") as refused:
+        ColdArchive(url)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_what_leads_somewhere(tmp_path: Path) -> None:
+    for url in (
+        "mysql+aiomysql://u:a%40b@[::1]:3307/h",
+        "mysql+aiomysql://u@localhost/h?unix_socket=/run/mysqld.sock",
+        "mysql+aiomysql://u@/h?unix_socket=/run/mysqld.sock",
+        "sqlite+aiosqlite:////srv/archive.sqlite3",
+        "sqlite+aiosqlite:///archive.sqlite3",
+    ):
+        assert _memory(tmp_path, f"archive_url: '{url}'").archive_url is not None
+
+
 def test_what_vouches_for_the_server(tmp_path: Path) -> None:
     memory = _memory(tmp_path, "archive_tls_ca: /etc/ssl/nas.pem")
     assert memory.archive_tls_ca == Path("/etc/ssl/nas.pem")
@@ -47,9 +85,13 @@ def test_what_vouches_for_the_server(tmp_path: Path) -> None:
         "hairem:abc@ter2?x@127.0.0.1:1/hairem",
     ],
 )
-def test_a_password_with_an_at_sign_is_refused_and_not_told(rest: str) -> None:
+def test_a_password_with_an_at_sign_is_refused_and_not_told(tmp_path: Path, rest: str) -> None:
     with pytest.raises(ArchiveUnavailable, match="write @ : / in a password as %40") as refused:
         ColdArchive(f"mysql+aiomysql://{rest}")
+    with pytest.raises(ConfigError, match=r"yaml:2: memory.archive_url: .* write @ : /") as caught:
+        _memory(tmp_path, f"archive_url: 'mysql+aiomysql://{rest}'")
+    assert "ter2" not in str(caught.value)
+    assert "abc" not in str(caught.value)
     assert "ter2" not in str(refused.value)
     assert "abc" not in str(refused.value)
     escaped = ColdArchive("mysql+aiomysql://hairem:abc%40ter2@127.0.0.1:1/hairem")

@@ -251,8 +251,16 @@ async def test_an_archive_that_is_away_keeps_nothing_else_back(
     assert digest.chain.is_whole
     assert digest.chain.anchor == "away"
     assert "does not answer" in "".join(each.what for each in digest.failures)
-    assert "cannot be reached" in in_words(digest, "en")
-    assert "injoignable" in in_words(digest, "fr")
+    for language, told, alone in (
+        ("en", "The archive cannot be reached", "as far as it can be told without the archive"),
+        ("fr", "L'archive est injoignable", "autant qu'on puisse le dire sans le témoignage"),
+    ):
+        text = in_words(digest, language)  # type: ignore[arg-type]
+        assert text.count("nas: does not answer. Start it.") == text.count(told) == 1
+        assert alone in text
+        assert not any(each in text for each in ("failed", "échec", "Verifying", "Vérification"))
+    assert "Archived nothing." in in_words(digest, "en")
+    assert f"{digest.chain.checked} events is whole, as far as" in in_words(digest, "en")
     again = await house.dream()
     assert again.archived_count == 1
     assert again.failures == []
