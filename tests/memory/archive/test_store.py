@@ -253,7 +253,7 @@ async def test_the_file_is_nobody_elses(sqlite_url: str) -> None:
     ],
 )
 async def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(ArchiveUnavailable, match="not an address") as caught:
+    with pytest.raises(ArchiveUnavailable, match="an archive's address is") as caught:
         await ColdArchive.open(url)
     assert "hunter2" not in str(caught.value)
     assert "<user>:<password>@" in str(caught.value)
