@@ -81,8 +81,10 @@ class Database:
         self._where = where
         self._lock = lock
         self._guard = guard
+        self._is_open = True
+        """Whether the embedded engine is; it is not once it could not write."""
         self._again_at = 0.0
-        """When something may be written again, once a write has failed."""
+        """When it may be opened or written again, once it could not."""
         self.problem: str | None = None
         """Why the last write failed; None once one has worked again."""
         self._is_remote = not url.startswith(EMBEDDED)
@@ -145,6 +147,8 @@ class Database:
 
     async def query(self, statement: str, variables: dict[str, Any] | None = None) -> Any:
         """Return the result of one reading statement."""
+        if not self._is_open:
+            await self._open_anew()
         async with self._gate.passing():
             return await self._query(statement, variables)
 
@@ -167,6 +171,8 @@ class Database:
         for attempt in range(_RETRIES):
             if self.problem is not None and time.monotonic() < self._again_at:
                 raise self._cannot_write()
+            if not self._is_open:
+                await self._open_anew()
             async with self._gate.passing():
                 failure = await self._attempt(script, variables)
             if failure is None:
@@ -175,7 +181,7 @@ class Database:
                     self._guard.note()
                 return
             if not self._is_remote and _BROKEN.search(failure):
-                self.problem = failure
+                self.problem, self._is_open, self._again_at = failure, False, 0.0
                 await self._open_anew()
                 raise self._cannot_write()
             if "conflict" not in failure or attempt == _RETRIES - 1:
@@ -196,17 +202,23 @@ class Database:
 
         Then it can be read; and written once there is room. Raises MemoryUnavailable.
         """
-        started = time.monotonic()
-        try:
-            async with self._gate.closed():
-                with suppress(*ERRORS):
-                    await self._connection.close()
-                if self._guard is not None:
-                    self._guard.cut_back()
-                self._connection = await connect(self._url, self._where, self._guard)
-        finally:
-            now = time.monotonic()
-            self._again_at = now + max(_PAUSE, 10 * (now - started))
+        async with self._reconnecting:
+            if self._is_open:
+                return  # somebody else did
+            started = time.monotonic()
+            if started < self._again_at:
+                raise self._cannot_write()
+            try:
+                async with self._gate.closed():
+                    with suppress(*ERRORS):
+                        await self._connection.close()
+                    if self._guard is not None:
+                        self._guard.cut_back()
+                    self._connection = await connect(self._url, self._where, self._guard)
+                    self._is_open = True
+            finally:
+                now = time.monotonic()
+                self._again_at = now + max(_PAUSE, 10 * (now - started))
         _LOGGER.warning("%s: opened anew, after: %s", self._where, self.problem)
 
     async def _attempt(self, script: str, variables: dict[str, Any]) -> str | None:

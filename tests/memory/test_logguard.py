@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hairem_core.memory import logguard
+from hairem_core.memory import database, logguard
 from hairem_core.memory.chain import ChainCheck
 from hairem_core.memory.database import Database, Statement
 from hairem_core.memory.errors import MemoryUnavailable
@@ -82,9 +82,9 @@ async def test_on_demand_it_goes_on_before_the_damage_and_keeps_the_log(folder: 
 
 
 async def test_of_what_is_left_too_little_may_be_readable(folder: Path) -> None:
-    database = await Database.open(f"surrealkv://{folder}")
-    await database.transact([Statement(text="REMOVE TABLE schema_version")])
-    await database.close()
+    whole = await Database.open(f"surrealkv://{folder}")
+    await whole.transact([Statement(text="REMOVE TABLE schema_version")])
+    await whole.close()
     with pytest.raises(MemoryUnavailable, match="too much of it is missing"):
         await opened(folder)
 
@@ -190,4 +190,31 @@ async def test_a_disk_that_was_full_is_written_on_once_there_is_room(small_disk:
     store = await opened(small_disk / "memory")
     assert set(confirmed) <= set(await heard(store))
     assert isinstance(await store.events.verify(), ChainCheck)
+    await store.close()
+
+
+async def test_an_engine_that_cannot_be_opened_either_is_tried_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_PAUSE", 0.0)
+    store = await opened(folder)
+
+    async def full(*_: object) -> str:
+        return "Log error: IO error: kind=no storage space"
+
+    async def refused(*_: object) -> None:
+        raise MemoryUnavailable("cannot be opened: no storage space", where="memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "_attempt", full)
+        patch.setattr(database, "connect", refused)
+        with pytest.raises(MemoryUnavailable, match="cannot be opened"):
+            await told(store, "lost")
+        with pytest.raises(MemoryUnavailable):
+            await heard(store)
+    async with asyncio.timeout(20):
+        while await store.database.probed() is not None:
+            await asyncio.sleep(0.05)
+    await told(store, "after")
+    assert len(await heard(store)) == 41
     await store.close()
