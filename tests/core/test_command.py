@@ -5,7 +5,8 @@ import json
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,26 @@ async def test_health_has_a_row_for_each_part(core: RunningCore, tmp_path: Path)
     assert (done.code, done.out) == (0, "up\n"), "it has no token, and is told no more"
 
 
+@asynccontextmanager
+async def answering(
+    data: Path, body: Mapping[str, object], status: str = "200 OK"
+) -> AsyncIterator[None]:
+    """Stand for an H-Core on a data folder: it tells `body` to who has the command's token."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        content = json.dumps(body if b"Bearer hairem_x\r\n" in asked else {"status": "up"}).encode()
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n\r\n".encode())
+        writer.write(content)
+        writer.close()
+
+    (data / "command.token").write_text("hairem_x\n")
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        (data / "address").write_text(f"127.0.0.1:{port}\n")
+        yield
+
+
 @pytest.mark.parametrize(
     ("status", "body", "told"),
     [
@@ -146,35 +167,15 @@ async def test_health_has_a_row_for_each_part(core: RunningCore, tmp_path: Path)
 async def test_health_says_what_is_wrong(
     tmp_path: Path, status: str, body: dict[str, object], told: str
 ) -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked = await reader.readuntil(b"\r\n\r\n")
-        content = json.dumps(body if b"Bearer hairem_x\r\n" in asked else {"status": "up"}).encode()
-        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n\r\n".encode())
-        writer.write(content)
-        writer.close()
-
-    (tmp_path / "command.token").write_text("hairem_x\n")
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        (tmp_path / "address").write_text(f"127.0.0.1:{port}\n")
+    async with answering(tmp_path, body, status):
         done = await hairem("health", "--data", tmp_path, PYTHONIOENCODING="ascii")
     is_up = status.startswith("200")
     assert (done.code, done.out, done.err) == ((0, told, "") if is_up else (1, "", told))
 
 
 async def test_doctor_tells_of_a_memory_that_writes_no_more(tmp_path: Path) -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        body = {"status": "up", "parts": {"memory": {"status": "down", "error": "disk full"}}}
-        content = json.dumps(body).encode()
-        writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n".encode())
-        writer.write(content)
-        writer.close()
-
-    (tmp_path / "command.token").write_text("hairem_x\n")
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        (tmp_path / "address").write_text(f"127.0.0.1:{port}\n")
+    body = {"status": "up", "parts": {"memory": {"status": "down", "error": "disk full"}}}
+    async with answering(tmp_path, body):
         done = await hairem("doctor", "--json", "--data", tmp_path)
     row = {each["what"]: each for each in json.loads(done.out)}["memory"]
     assert (done.code, row["status"]) == (1, "wrong")

@@ -57,6 +57,16 @@ def changed(data: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
     return b"".join(json.dumps(each).encode() + b"\n" for each in lines)
 
 
+async def exported_archived(store: MemoryStore, fragment: UUID, folder: Path) -> bytes:
+    """Have a fragment archived, and return an export of everything."""
+    archive = await ColdArchive.open(f"sqlite+aiosqlite:///{folder / 'theirs.db'}")
+    mover = ArchiveMover(store.database, store.writer, store.fragments, archive)
+    assert await mover.archive([await of(store, fragment)]) == 1
+    data = await exported(store, archive=archive)
+    await archive.close()
+    return data
+
+
 async def test_what_was_replaced_elsewhere_ceases_to_hold_here(
     store: MemoryStore, other: MemoryStore
 ) -> None:
@@ -114,12 +124,7 @@ async def test_what_comes_archived_closes_too(
     old = await note(other, "the key is in the drawer")
     await imported(store, await exported(other), archive=archive)
     new = await note(other, "the key is under the pot", old)
-    theirs = await ColdArchive.open(f"sqlite+aiosqlite:///{tmp_path / 'theirs.db'}")
-    mover = ArchiveMover(other.database, other.writer, other.fragments, theirs)
-    assert await mover.archive([await of(other, new)]) == 1
-
-    data = await exported(other, archive=theirs)
-    await theirs.close()
+    data = await exported_archived(other, new, tmp_path)
     assert (await imported(store, data, archive=archive)).is_whole
 
     assert (await of(store, old)).replaced_by == new
@@ -331,11 +336,7 @@ async def test_what_comes_archived_twice_is_one_thing(
 ) -> None:
     old = await note(other, "the key is in the drawer")
     new = await note(other, "the key is under the pot", old)
-    theirs = await ColdArchive.open(f"sqlite+aiosqlite:///{tmp_path / 'theirs.db'}")
-    mover = ArchiveMover(other.database, other.writer, other.fragments, theirs)
-    assert await mover.archive([await of(other, new)]) == 1
-    data = await exported(other, archive=theirs)
-    await theirs.close()
+    data = await exported_archived(other, new, tmp_path)
     line = next(each for each in data.splitlines(keepends=True) if b'"archived"' in each)
 
     report = await imported(store, data.replace(line, line + line), archive=archive)
