@@ -352,15 +352,16 @@ class Database:
     async def _applied(self) -> dict[int, str | None]:
         """Return the numbers of the steps that were applied, and by which hAIrem."""
         tables = (await self.query("INFO FOR DB"))["tables"]
-        if "schema_version" not in tables:
-            if tables:
-                raise MemoryUnavailable(
-                    "too much of it is missing for it to be read",
-                    where=self._where,
-                    hint="Restore a backup, or move it away to begin anew.",
-                )
-            return {}
-        rows = await self.query("SELECT * FROM schema_version")
+        rows = []
+        if "schema_version" in tables:
+            rows = await self.query("SELECT * FROM schema_version")
+        # Each step and its row are one commit: tables without rows are what damage has left.
+        if not rows and set(tables) - {"schema_version"}:
+            raise MemoryUnavailable(
+                "too much of it is missing for it to be read",
+                where=self._where,
+                hint="Restore a backup, or move it away to begin anew.",
+            )
         return {int(row["id"].id): row.get("by") for row in rows}
 
     async def _apply(self, steps: Sequence[Step]) -> None:

@@ -75,7 +75,8 @@ class LogGuard:
                     f"{self._whole.name} beside it to go on with what comes before the damage; the "
                     "damaged log is kept.",
                 )
-            _LOGGER.warning("%s: %d bytes of an unfinished write are cut off", log, was - left)
+            what = "unreadable" if known is None else "of an unfinished write"
+            _LOGGER.warning("%s: the last %d bytes are %s, and cut off", log, was - left, what)
         if cut and known is None:
             kept = beside(self._folder, f"{_KEPT}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
             self._held.rename(kept)

@@ -81,9 +81,10 @@ async def test_on_demand_it_goes_on_before_the_damage_and_keeps_the_log(folder: 
     assert next(kept.iterdir()).read_bytes() == as_it_is
 
 
-async def test_of_what_is_left_too_little_may_be_readable(folder: Path) -> None:
+@pytest.mark.parametrize("gone", ["REMOVE TABLE schema_version", "DELETE schema_version"])
+async def test_of_what_is_left_too_little_may_be_readable(folder: Path, gone: str) -> None:
     whole = await Database.open(f"surrealkv://{folder}")
-    await whole.transact([Statement(text="REMOVE TABLE schema_version")])
+    await whole.transact([Statement(text=gone)])
     await whole.close()
     with pytest.raises(MemoryUnavailable, match="too much of it is missing"):
         await opened(folder)
