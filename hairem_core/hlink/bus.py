@@ -155,29 +155,37 @@ class Bus:
         self._outage_listeners.append(listener)
 
     async def _listen(self, pubsub: PubSub) -> None:
+        connection: Any = pubsub.connection  # the same object for good, connected or not
         is_away = False
         while True:
             try:
-                # The connection subscribes anew by itself when it comes back.
-                event = await pubsub.get_message(timeout=None)
-                is_away = False
+                # Whoever subscribes connects, too. Of two connections made at once redis-py forgets
+                # one, which stays open, and waits on either for the answers of the other.
+                async with self._subscribing:
+                    await pubsub.connect()  # type: ignore[no-untyped-call]  # subscribes anew
+                while connection.is_connected:
+                    event = await pubsub.get_message(timeout=None)
+                    is_away = False
+                    if event is not None:
+                        self._take_live(event)
             except (RedisError, OSError) as err:
                 if not is_away:
                     _LOGGER.warning("The live channel broke: %s", err)
                     for on_outage in self._outage_listeners:
                         on_outage()
                 is_away = True
+                async with self._subscribing:
+                    await connection.disconnect(nowait=True)
                 await asyncio.sleep(0.2)
-                continue
-            if event is None:
-                continue
-            try:
-                message = Message.model_validate_json(event["data"])
-            except ValidationError as err:
-                _LOGGER.warning("Rubbish on %s: %s", event["channel"], err)
-                continue
-            for listener in self._listeners.get(event["pattern"].decode(), ()):
-                listener(message)
+
+    def _take_live(self, event: dict[str, Any]) -> None:
+        try:
+            message = Message.model_validate_json(event["data"])
+        except ValidationError as err:
+            _LOGGER.warning("Rubbish on %s: %s", event["channel"], err)
+            return
+        for listener in self._listeners.get(event["pattern"].decode(), ()):
+            listener(message)
 
     def statistics(self) -> dict[str, Any]:
         """Return what this bus holds: published messages, live listeners, known agents."""

@@ -25,11 +25,15 @@ OUTAGES = (RedisConnectionError, RedisTimeoutError, OSError)
 
 
 def create_client(url: str, *, retries: int = 5) -> Redis:
-    """Return a client for `url` that, with five retries, gives up after about a second."""
+    """Return a client for `url` that, with five retries, gives up after about a second.
+
+    Without retries it leaves a connection that broke as it is: the next command connects.
+    """
+    # What redis-py may retry after it connects again for, be it the last time.
+    errors = (RedisConnectionError, RedisTimeoutError) if retries else ()
     return Redis.from_url(
         url,
-        retry=Retry(ExponentialBackoff(cap=0.4, base=0.02), retries=retries),
-        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+        retry=Retry(ExponentialBackoff(cap=0.4, base=0.02), retries, supported_errors=errors),
         socket_connect_timeout=5,
         health_check_interval=0,
         max_connections=1024,

@@ -197,14 +197,17 @@ class AgentProcess:
         except TimeoutError:
             self._output.say(logging.WARNING, f"did not stop within {grace:g} s; killed")
             self.kill()
-        if self._supervisor is not None:
-            await self._supervisor
+        await self._over()
 
     async def abort(self) -> None:
         """End a process that did not start well, and wait until nothing is left of it."""
         self.kill()
+        await self._over()
+
+    async def _over(self) -> None:
+        """Return when nothing is left of it, which comes about whether or not anybody waits."""
         if self._supervisor is not None:
-            await self._supervisor
+            await asyncio.shield(self._supervisor)
 
     def kill(self) -> None:
         """End the process and whatever it started, at once."""

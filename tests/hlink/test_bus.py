@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -105,3 +106,26 @@ async def test_without_redis_publishing_says_where_and_what_to_do() -> None:
     with pytest.raises(BusUnavailable, match=r"redis://127\.0\.0\.1:1: .*redis\.url"):
         await bus.publish(note())
     await bus.close()
+
+
+async def test_of_those_who_subscribe_while_the_channel_is_broken_none_loses_a_connection(
+    bus: Bus,
+) -> None:
+    heard: list[Message] = []
+    await bus.listen("user:*", heard.append)
+
+    async def listen_for_a_moment(number: int) -> None:
+        await asyncio.sleep(number / 5000)
+        with suppress(BusUnavailable):
+            stop = await bus.listen(f"user:{number}", heard.append)
+            await stop()
+
+    for _ in range(100):
+        await bus.redis.client_kill_filter(_type="pubsub")
+        await asyncio.gather(*(listen_for_a_moment(number) for number in range(8)))
+    async with asyncio.timeout(10):
+        while not heard:  # who was told that Redis is away would say it again
+            await bus.publish(note(recipient="user:anna"))
+            await asyncio.sleep(0.05)
+    clients: Any = await bus.redis.client_list(_type="pubsub")
+    assert len(clients) == 1

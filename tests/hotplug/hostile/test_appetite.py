@@ -131,7 +131,8 @@ async def test_what_it_started_does_not_outlive_it(street: Street) -> None:
                     os._exit(0)
                 # Nobody's child: its parent has ended.
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-                Path("orphan").write_text(f"{os.getpid()} {said}")
+                Path("unfinished").write_text(f"{os.getpid()} {said}")
+                Path("unfinished").rename("orphan")
                 time.sleep(600)
             os.waitpid(child, 0)
             while not Path("orphan").exists():
