@@ -59,13 +59,20 @@ class _Zygote:
             for descriptor in ready & self._children.keys():
                 self._reap(descriptor)
             if self._control.fileno() in ready:
-                body, descriptors, _, _ = socket.recv_fds(self._control, 65536, 2)
+                body, descriptors = self._receive()
                 if not body:
                     _end(self._children)
                     return
                 self._fork(json.loads(body), descriptors)
                 for each in descriptors:
                     os.close(each)
+
+    def _receive(self) -> tuple[bytes, list[int]]:
+        try:
+            body, descriptors, _, _ = socket.recv_fds(self._control, 65536, 2)
+        except ConnectionResetError:  # H-Core ended, and had not read all that it was told
+            return b"", []
+        return body, descriptors
 
     def _fork(self, request: dict[str, Any], descriptors: list[int]) -> None:
         number: int = request["request"]
@@ -121,6 +128,7 @@ class _Zygote:
         try:
             self._control.send(json.dumps(event).encode())
         except OSError:
+            _end(self._children)
             sys.exit(0)
 
     def _become_agent(

@@ -2,6 +2,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import psutil
@@ -10,6 +11,7 @@ import pytest
 from hairem_core.hotplug.errors import ForkserverError
 from hairem_core.hotplug.forkserver import Child, Forkserver
 from hairem_core.hotplug.sandbox import Limits, SandboxSpec
+from tests.hotplug.helpers import is_running
 from tests.support.bus import until
 
 
@@ -109,6 +111,21 @@ async def test_its_children_end_with_it(tmp_path: Path) -> None:
     await forkserver.stop()
     await until(lambda: not Path(f"/proc/{child.pid}").exists())
     _let_go(child)
+
+
+async def test_it_ends_quietly_with_an_h_core_that_did_not_hear_it_out(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    forkserver = Forkserver()
+    await forkserver.start()
+    killed, left = [await forkserver.fork(allowed(tmp_path)) for _ in range(2)]
+    os.kill(killed.pid, signal.SIGKILL)
+    time.sleep(0.2)  # noqa: ASYNC251  # nothing is read meanwhile
+    await forkserver.stop()
+    await until(lambda: not is_running(left.pid))
+    assert capfd.readouterr().err == ""
+    for child in (killed, left):
+        _let_go(child)
 
 
 async def test_a_sandbox_that_cannot_be_made_is_an_error_and_ends_the_child_only(
