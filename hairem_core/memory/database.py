@@ -32,6 +32,7 @@ from hairem_core.memory.folder import (
     unlock_folder,
 )
 from hairem_core.memory.logguard import LogGuard
+from hairem_core.memory.schema.definitions import Definitions, define
 from hairem_core.memory.schema.steps import Step, schema_steps
 from hairem_core.memory.upgrade import make_changed_copy, newer, step_failed
 
@@ -335,6 +336,8 @@ class Database:
         folder = self.folder
         if folder is None or not applied or not pending:
             await self._apply(pending)
+            if not pending:
+                await self._complete(steps)
             return
 
         async def change(copy: Path) -> None:
@@ -369,6 +372,20 @@ class Database:
         for step in steps:
             await self._apply_one(step)
             self.schema_version = step.number
+
+    async def _complete(self, steps: Sequence[Step]) -> None:
+        """Define what a damaged log has lost. What makes events append-only is written last."""
+        if not steps or (await self.query("INFO FOR TABLE raw_event"))["events"]:
+            return
+        _LOGGER.warning("%s: some of its definitions are missing, and made again", self._where)
+        url = "mem://"
+        model = type(self)(url, await connect(url, url), where=url, lock=None)
+        try:
+            await model._apply(steps)
+            missing = (await Definitions.of(model)).missing_in(await Definitions.of(self))
+        finally:
+            await model.close()
+        await define(self, missing)
 
     async def _apply_one(self, step: Step) -> None:
         _LOGGER.info("%s: applying %s", self._where, step.name)

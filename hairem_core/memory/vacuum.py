@@ -22,6 +22,7 @@ from hairem_core.memory.errors import MemoryUnavailable
 from hairem_core.memory.folder import COPY, beside, size_of
 from hairem_core.memory.logguard import LogGuard
 from hairem_core.memory.paging import PAGE
+from hairem_core.memory.schema.definitions import Definitions, define
 from hairem_core.memory.writer import Change, Head, Writer
 
 _ROUNDS = 20
@@ -29,7 +30,9 @@ _ROUNDS = 20
 _FEW = 200
 _NUMBERED = ("raw_event", "fragment", "embedding", "gone")
 """Tables that are read by ranges of numbers; the others are small."""
-_SHARED = ("analyzers", "functions", "params")
+_LAST_TO_LOSE = ("schema_version", "head", "raw_event")
+"""Tables that come before the others: of a log that is damaged later, what comes before the damage
+can be gone on with, and the chain tells what is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +67,8 @@ class _Vacuum:
         """Records that were written since the copy was begun."""
         self._dirty_tables: set[str] = set()
         """Tables of which nobody can tell which records were."""
-        self._tables: dict[str, dict[str, Any]] = {}
+        self._definitions: Definitions
+        self._tables: list[str] = []
         self._rows = 0
         self._missed: Exception | None = None
         """Why something that was written meanwhile is not in the copy."""
@@ -93,20 +97,22 @@ class _Vacuum:
             async for rows in self._pages(table):
                 await self._insert(table, rows)
         # Later than the rows: each would be looked up in every index as it comes.
-        for table, about in self._tables.items():
-            await self._define(about["indexes"])
-            if about["events"] and table not in _NUMBERED:
-                await self._define(about["events"])
+        for table in self._tables:
+            await define(self._copy, self._definitions.indexes(table))
+            if table not in _NUMBERED:
+                await define(self._copy, self._definitions.events(table))
         for _ in range(_ROUNDS):
             if len(self._dirty) <= _FEW and not self._dirty_tables:
                 return
             await self._catch_up()
 
     async def _finish(self) -> None:
-        self._note_records([RecordID("head", "current")])
         await self._catch_up()
-        for table in self._tables.keys() & {*_NUMBERED}:
-            await self._define(self._tables[table]["events"])
+        head = await self._source.query("SELECT * FROM ONLY head:current")
+        gone = Statement(text="DELETE $id RETURN NONE", variables={"id": head["id"]})
+        await self._copy.transact([gone, _insertion("head", [head])])
+        for table in _NUMBERED:
+            await define(self._copy, self._definitions.events(table))
         told = [await self._told(each) for each in (self._source, self._copy)]
         if told[0] != told[1] or self._missed is not None:
             raise MemoryUnavailable(
@@ -130,20 +136,13 @@ class _Vacuum:
         return told
 
     async def _define_tables(self) -> None:
-        about = await self._source.query("INFO FOR DB")
-        for kind in _SHARED:
-            await self._define(about.get(kind, {}))
-        for table, statement in about["tables"].items():
-            self._tables[table] = await self._source.query(f"INFO FOR TABLE {table}")
-            await self._define({table: statement})
-            fields = self._tables[table]["fields"]
-            # What is in an array is defined with the array.
-            await self._define({name: each for name, each in fields.items() if "[" not in name})
-
-    async def _define(self, statements: dict[str, str]) -> None:
-        for each in statements.values():
-            text = re.sub(r"^DEFINE (\w+) (?!IF NOT|OVERWRITE)", r"DEFINE \1 OVERWRITE ", each)
-            await self._copy.query(text)
+        self._definitions = await Definitions.of(self._source)
+        await define(self._copy, self._definitions.shared)
+        for table, statement in self._definitions.tables.items():
+            await define(self._copy, {table: statement})
+            await define(self._copy, self._definitions.fields(table))
+        others = self._definitions.tables.keys() - {*_LAST_TO_LOSE}
+        self._tables = [*_LAST_TO_LOSE, *sorted(others)]
 
     async def _pages(self, table: str) -> AsyncGenerator[list[dict[str, Any]]]:
         match table:
@@ -184,7 +183,7 @@ class _Vacuum:
     async def _catch_up(self) -> None:
         """Copy what was written meanwhile."""
         dirty, self._dirty = list(self._dirty.values()), {}
-        tables, self._dirty_tables = self._dirty_tables, set()
+        tables, self._dirty_tables = self._dirty_tables - {"head"}, set()
         # All go before one comes: what is unique may have passed from one to another.
         for table in tables:
             await self._copy.transact([Statement(text=f"DELETE {table} RETURN NONE")])
@@ -227,7 +226,7 @@ class _Vacuum:
         for statement in change.statements:
             self._note_records(_records(statement.variables))
             words = set(re.findall(r"\w+", statement.text))
-            self._dirty_tables |= words & self._tables.keys()
+            self._dirty_tables |= words & {*self._tables}
             if words & {"fragment", "embedding"}:
                 self._dirty_tables |= {"fragment", "embedding"}  # which are copied together
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from hairem_core.memory import database, logguard
-from hairem_core.memory.chain import ChainCheck
+from hairem_core.memory.chain import Break, ChainCheck
 from hairem_core.memory.database import Database, Statement
-from hairem_core.memory.errors import MemoryUnavailable
+from hairem_core.memory.errors import MemoryUnavailable, TransactionFailed
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.vacuum import vacuum
 from tests.memory.messages import said
@@ -79,6 +79,33 @@ async def test_on_demand_it_goes_on_before_the_damage_and_keeps_the_log(folder: 
     await store.close()
     (kept,) = folder.parent.glob("memory.damaged-*")
     assert next(kept.iterdir()).read_bytes() == as_it_is
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99])
+async def test_of_a_store_that_was_written_anew_what_is_left_can_be_gone_on_with(
+    folder: Path, share: float
+) -> None:
+    store = await opened(folder)
+    await vacuum(store.database, store.writer)
+    await store.close()
+    damage(folder, share)
+    folder.with_name("memory.whole").unlink()
+    for words in ("and on", "and on again"):
+        store = await opened(folder)
+        await told(store, words)
+        for text in ("DELETE raw_event", "UPDATE raw_event SET content = 'x'"):
+            with pytest.raises(TransactionFailed, match="append-only"):
+                await store.database.transact([Statement(text=text)])
+        left = await heard(store)
+        assert words in left
+        found = await store.events.verify()
+        lost = [number for number in range(40) if f"thing {number}" not in left]
+        if lost:
+            assert isinstance(found, Break)
+            assert (found.number, found.what) == (lost[0] + 1, "is missing")
+        else:
+            assert isinstance(found, ChainCheck)
+        await store.close()
 
 
 @pytest.mark.parametrize("gone", ["REMOVE TABLE schema_version", "DELETE schema_version"])

@@ -1,6 +1,7 @@
 """Reading an export into a store: each thing once, however often it is imported."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -93,7 +94,10 @@ async def import_(
     if events.added:
         report.chain = "kept" if events.is_kept else "appended"
         checked = await store.events.verify()
-        report.chain_break = checked if isinstance(checked, Break) else None
+        if isinstance(checked, Break):
+            if reader.end is None:
+                checked = replace(checked, what=f"{checked.what} (the file ended too early)")
+            report.chain_break = checked
     report.lines, report.unreadable = reader.number, reader.unreadable
     report.problems, report.problem_count = problems.told, problems.count
     return report

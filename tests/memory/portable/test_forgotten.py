@@ -354,3 +354,21 @@ async def test_the_fingerprints_tell_nothing_and_stay_here(
         assert left_out(await imported(other, old)) == {"fragment": 2}
     finally:
         await other.close()
+
+
+async def test_cut_off_before_the_event_that_says_what_was_forgotten(
+    store: MemoryStore, archive: ColdArchive, tmp_path: Path
+) -> None:
+    for each in ("Zebulon is here", "it rains", "it pours"):
+        await store.record(said(each))
+    await forget(store, archive, Selector(subject="Zebulon"))
+    data = await exported(store)
+    last = [each for each in data.splitlines(keepends=True) if b'"line":"event"' in each][-1]
+    other = await other_store(tmp_path / "other")
+
+    report = await imported(other, data[: data.index(last)])
+
+    assert report.chain_break is not None
+    assert "does not say so (the file ended too early)" in report.chain_break.what
+    assert (await imported(other, data)).is_whole
+    await other.close()
