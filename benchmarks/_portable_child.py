@@ -16,11 +16,12 @@ from typing import Any
 
 from benchmarks._house import WordVectors
 from benchmarks._memory_child import fragments_in, opened
-from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.database import Database
 from hairem_core.memory.portable.exporter import export
 from hairem_core.memory.portable.importer import import_
 from hairem_core.memory.portable.lines import LINES, FragmentLine
 from hairem_core.memory.rows import fragment_row
+from hairem_core.memory.statement import Statement
 
 _CHUNK = 64 * 1024
 _PAGE = 500

@@ -15,7 +15,7 @@ from hairem_core.cli.places import NotRunning, Places
 from hairem_core.config.system import SystemConfig
 from hairem_core.errors import HairemError
 from hairem_core.hlink.connection import check_server, create_client
-from hairem_core.memory.address import without_credentials
+from hairem_core.memory.address import EMBEDDED, without_credentials
 
 type Status = Literal["ok", "note", "wrong"]
 _LEAST_FREE = 500 * 1024 * 1024
@@ -23,6 +23,8 @@ _LEAST_FREE = 500 * 1024 * 1024
 
 _ARCHIVE_SECONDS = 30.0
 """H-Core itself waits ten for the archive's server."""
+_MEMORY_SECONDS = 60.0
+"""How long it may take to open: the more is in it, the longer."""
 _LOOK_SECONDS = 5.0
 """How long this command waits for it, where none runs."""
 
@@ -166,13 +168,40 @@ async def _memory(places: Places, config: SystemConfig) -> list[Finding]:
         part = health["parts"]["memory"]
     except NotRunning, KeyError:
         # Whether H-Core runs and answers, its own row says.
-        return [memory, await _archive_from_here(places, config)]
+        return [
+            await _memory_from_here(places, config, where),
+            await _archive_from_here(places, config),
+        ]
     if error := part.get("error"):
         memory = Finding("wrong", "memory", f"{where}; {error}", "Nothing is remembered meanwhile.")
     elif chain_error := part.get("chain_error"):
         how = f"{where}; the chain of events is broken: {chain_error}"
         memory = Finding("wrong", "memory", how, "Compare with a backup; see docs/memory.md.")
     return [memory, await _archive(places, config)]
+
+
+async def _memory_from_here(places: Places, config: SystemConfig, where: str) -> Finding:
+    """Look at memory, where no H-Core can be asked."""
+    from hairem_core.memory.database import Database
+    from hairem_core.memory.errors import MemoryInUse, MemoryUnavailable
+
+    url = config.memory.url.get_secret_value() if config.memory.url is not None else None
+    if url is None:
+        folder = places.data / "memory"
+        if not folder.is_dir():
+            return Finding("ok", "memory", f"{where} (made at the first start)")
+        url = f"{EMBEDDED}{folder}"
+    try:
+        async with asyncio.timeout(_MEMORY_SECONDS):
+            await Database.look(url)
+    except MemoryInUse as err:
+        return Finding("note", "memory", f"{where}; {err.what}", err.hint or "")
+    except MemoryUnavailable as err:
+        return Finding("wrong", "memory", f"{where}; {err.what}", err.hint or "")
+    except TimeoutError:
+        how = f"{where}; not open within {_MEMORY_SECONDS:g} s"
+        return Finding("note", "memory", how, "Start H-Core, and look again.")
+    return Finding("ok", "memory", where)
 
 
 async def _archive(places: Places, config: SystemConfig) -> Finding:

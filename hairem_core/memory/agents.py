@@ -5,7 +5,8 @@ from uuid import UUID
 
 from surrealdb import RecordID
 
-from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.database import Database
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.writer import Change, Head, Writer
 from hairem_core.sdk.identity import agent_uuid
 

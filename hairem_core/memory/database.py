@@ -12,13 +12,9 @@ import shutil
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import surrealdb
-
-from hairem_core import __version__
 from hairem_core.memory.address import EMBEDDED, without_credentials
 from hairem_core.memory.connecting import ERRORS, connect, drop, is_lost, says
 from hairem_core.memory.errors import ConnectionLost, MemoryUnavailable, TransactionFailed
@@ -32,9 +28,9 @@ from hairem_core.memory.folder import (
     unlock_folder,
 )
 from hairem_core.memory.logguard import LogGuard
-from hairem_core.memory.schema.definitions import Definitions, define
+from hairem_core.memory.schema.applying import applied_steps, bring_up_to_date
 from hairem_core.memory.schema.steps import Step, schema_steps
-from hairem_core.memory.upgrade import make_changed_copy, newer, step_failed
+from hairem_core.memory.statement import Statement, script
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -51,14 +47,6 @@ _RETRIES = 8
 _BROKEN = re.compile(r"\b(?:Log|IO) error\b")
 """What the engine says once it could not write: it writes nothing more until it is opened anew."""
 _BYSTANDER = re.compile(r"due to a (?:failed|cancelled) transaction")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Statement:
-    """One statement of a transaction, with variables of its own."""
-
-    text: str
-    variables: dict[str, Any] = field(default_factory=dict)
 
 
 class Database:
@@ -111,6 +99,32 @@ class Database:
         folder in use or not writable, damaged, server away, written by a newer version, or
         UpgradeFailed: it could not be brought up to date.
         """
+        self = await cls._connected(url)
+        try:
+            self.schema_version = await bring_up_to_date(
+                self, schema_steps() if steps is None else steps, cls._at
+            )
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    @classmethod
+    async def look(cls, url: str) -> None:
+        """Open the database at `url` as it is, and close it. Raises MemoryUnavailable."""
+        self = await cls._connected(url)
+        try:
+            await applied_steps(self)
+        finally:
+            await self.close()
+
+    @classmethod
+    async def _at(cls, url: str, where: str) -> Self:
+        """Return an embedded store that nobody else knows of; errors show `where` for it."""
+        return cls(url, await connect(url, where), where=where, lock=None)
+
+    @classmethod
+    async def _connected(cls, url: str) -> Self:
         scheme = url.partition("://")[0]
         if scheme not in ("surrealkv", "ws", "wss"):
             raise MemoryUnavailable(
@@ -125,16 +139,10 @@ class Database:
             lock, guard = lock_folder(folder), LogGuard(folder)
         try:
             connection = await connect(url, where, guard)
-            self = cls(url, connection, where=where, lock=lock, guard=guard)
+            return cls(url, connection, where=where, lock=lock, guard=guard)
         except BaseException:
             unlock_folder(lock)
             raise
-        try:
-            await self._bring_up_to_date(schema_steps() if steps is None else steps)
-        except BaseException:
-            await self.close()
-            raise
-        return self
 
     @property
     def where(self) -> str:
@@ -168,14 +176,14 @@ class Database:
         Raises TransactionFailed where one of them threw or failed, ConnectionLost where a server
         went away before it told how it ended, and MemoryUnavailable.
         """
-        script, variables = _script(statements)
+        text, variables = script(statements)
         for attempt in range(_RETRIES):
             if self.problem is not None and time.monotonic() < self._again_at:
                 raise self._cannot_write()
             if not self._is_open:
                 await self._open_anew()
             async with self._gate.passing():
-                failure = await self._attempt(script, variables)
+                failure = await self._attempt(text, variables)
             if failure is None:
                 self.problem = None
                 if self._guard is not None:
@@ -325,85 +333,6 @@ class Database:
                     dropping.add_done_callback(self._dropping.discard)
                     return
 
-    async def _bring_up_to_date(self, steps: Sequence[Step]) -> None:
-        applied = await self._applied()
-        newest = max((each.number for each in steps), default=0)
-        self.schema_version = max(applied, default=0)
-        if self.schema_version > newest:
-            by = applied[self.schema_version]
-            raise newer(self._where, version=self.schema_version, by=by, newest=newest)
-        pending = [step for step in steps if step.number not in applied]
-        folder = self.folder
-        if folder is None or not applied or not pending:
-            await self._apply(pending)
-            if not pending:
-                await self._complete(steps)
-            return
-
-        async def change(copy: Path) -> None:
-            url = f"{EMBEDDED}{copy}"
-            database = Database(url, await connect(url, self._where), where=self._where, lock=None)
-            try:
-                await database._apply(pending)
-            finally:
-                await database.close()
-
-        # As it is here until all of it has worked there.
-        await self.replace(lambda fresh: make_changed_copy(folder, fresh, change))
-        self.schema_version = newest
-
-    async def _applied(self) -> dict[int, str | None]:
-        """Return the numbers of the steps that were applied, and by which hAIrem."""
-        tables = (await self.query("INFO FOR DB"))["tables"]
-        rows = []
-        if "schema_version" in tables:
-            rows = await self.query("SELECT * FROM schema_version")
-        # Each step and its row are one commit: tables without rows are what damage has left.
-        if not rows and set(tables) - {"schema_version"}:
-            raise MemoryUnavailable(
-                "too much of it is missing for it to be read",
-                where=self._where,
-                hint="Restore a backup, or move it away to begin anew.",
-            )
-        return {int(row["id"].id): row.get("by") for row in rows}
-
-    async def _apply(self, steps: Sequence[Step]) -> None:
-        await self.query("DEFINE TABLE IF NOT EXISTS schema_version SCHEMALESS")
-        for step in steps:
-            await self._apply_one(step)
-            self.schema_version = step.number
-
-    async def _complete(self, steps: Sequence[Step]) -> None:
-        """Define what a damaged log has lost. What makes events append-only is written last."""
-        if not steps or (await self.query("INFO FOR TABLE raw_event"))["events"]:
-            return
-        _LOGGER.warning("%s: some of its definitions are missing, and made again", self._where)
-        url = "mem://"
-        model = type(self)(url, await connect(url, url), where=url, lock=None)
-        try:
-            await model._apply(steps)
-            missing = (await Definitions.of(model)).missing_in(await Definitions.of(self))
-        finally:
-            await model.close()
-        await define(self, missing)
-
-    async def _apply_one(self, step: Step) -> None:
-        _LOGGER.info("%s: applying %s", self._where, step.name)
-        version = Statement(
-            text="CREATE $version CONTENT { name: $name, applied_at: time::now(), by: $by }",
-            variables={
-                "version": surrealdb.RecordID("schema_version", step.number),
-                "name": step.name,
-                "by": __version__,
-            },
-        )
-        try:
-            if step.prepare is not None:
-                await step.prepare(self)
-            await self.transact([Statement(text=step.text.strip().rstrip(";")), version])
-        except Exception as err:  # whatever is wrong with a step, it must be told which
-            raise step_failed(step.name, err, self._where, is_copy=not self._is_remote) from err
-
     def _cannot_write(self) -> MemoryUnavailable:
         hint = "Make room on the disk, or look at its health: it is tried again by itself."
         return MemoryUnavailable(self.problem or "cannot write", where=self._where, hint=hint)
@@ -414,19 +343,6 @@ class Database:
             where=self._where,
             hint="Look at the disk, or at the SurrealDB server's log.",
         )
-
-
-def _script(statements: Sequence[Statement]) -> tuple[str, dict[str, Any]]:
-    """Return a transaction of statements, whose variables may have the same names."""
-    texts = ["BEGIN"]
-    variables: dict[str, Any] = {}
-    for number, each in enumerate(statements):
-        text = each.text
-        for name, value in each.variables.items():
-            text = re.sub(rf"\${name}\b", f"${name}_{number}", text)
-            variables[f"{name}_{number}"] = value
-        texts.append(text)
-    return ";\n".join([*texts, "COMMIT;"]), variables
 
 
 def _retrieved(asked: asyncio.Future[Any]) -> None:

@@ -11,6 +11,10 @@ class MemoryUnavailable(HairemError):
     code: ClassVar[str] = "memory_unavailable"
 
 
+class MemoryInUse(MemoryUnavailable):
+    """Another process has the store open."""
+
+
 class UpgradeFailed(MemoryUnavailable):
     """The store could not be brought up to date. An embedded one is as it was."""
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from hairem_core.memory.errors import MemoryUnavailable
+from hairem_core.memory.errors import MemoryInUse, MemoryUnavailable
 
 FRESH, OLD = ".~fresh", ".~old"
 """Endings of the folders beside a store's while another one takes its place. Nobody names a backup
@@ -120,7 +120,7 @@ def lock_folder(folder: Path) -> int:
             raise PermissionError(13, "Permission denied")
     except BlockingIOError as err:
         os.close(descriptor)
-        raise MemoryUnavailable(
+        raise MemoryInUse(
             "is in use by another process",
             where=str(folder),
             hint="Stop the other H-Core, or give this one another data folder.",

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from surrealdb import RecordID
 
-from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.database import Database
 from hairem_core.memory.errors import MemoryRefused, UnknownFragment
 from hairem_core.memory.forget.tombstones import Tombstones
 from hairem_core.memory.fragment import Fragment, fragment_id
@@ -17,6 +17,7 @@ from hairem_core.memory.interpret.text import sentences
 from hairem_core.memory.language import words_of
 from hairem_core.memory.rows import FRAGMENT_VALUES, fragment_of, fragment_of_values
 from hairem_core.memory.scope import Scope
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.writer import Change, Head, Writer
 
 _LEAST_SENTENCE = 4

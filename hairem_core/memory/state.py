@@ -6,8 +6,9 @@ from typing import Any
 from surrealdb import RecordID
 
 from hairem_core.errors import HairemError
-from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.database import Database
 from hairem_core.memory.errors import StateFull
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.writer import Change, Head, Writer
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from surrealdb import RecordID
 
 from hairem_core.memory.chain import GENESIS, event_hash
-from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.database import Database
+from hairem_core.memory.statement import Statement
 
 _LOGGER = logging.getLogger(__name__)
 

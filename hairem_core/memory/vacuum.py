@@ -17,12 +17,13 @@ from typing import Any
 from surrealdb import RecordID
 
 from hairem_core.memory.address import EMBEDDED
-from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.database import Database
 from hairem_core.memory.errors import MemoryUnavailable
 from hairem_core.memory.folder import COPY, beside, size_of
 from hairem_core.memory.logguard import LogGuard
 from hairem_core.memory.paging import PAGE
 from hairem_core.memory.schema.definitions import Definitions, define
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.writer import Change, Head, Writer
 
 _ROUNDS = 20

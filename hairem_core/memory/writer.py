@@ -11,7 +11,7 @@ from uuid import UUID
 
 from surrealdb import RecordID
 
-from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.database import Database
 from hairem_core.memory.errors import (
     CarriedOutLate,
     ConnectionLost,
@@ -21,6 +21,7 @@ from hairem_core.memory.errors import (
 )
 from hairem_core.memory.fragment import Embedding, Entity, Fragment, Relation
 from hairem_core.memory.rows import fragment_row
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.torn import mend
 
 _LOGGER = logging.getLogger(__name__)

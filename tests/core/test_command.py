@@ -14,6 +14,8 @@ import pytest_asyncio
 
 from hairem_core.cli.client import BridgeClient, BridgeError
 from hairem_core.cli.places import Places
+from hairem_core.memory.store import MemoryStore
+from tests.memory.messages import said
 from tests.support.command import (
     RunningCore,
     hairem,
@@ -84,9 +86,28 @@ async def test_doctor_tells_where_memory_is_without_the_password(tmp_path: Path)
     where = ("--config", path, "--data", tmp_path / "data")
     done = await hairem("doctor", "--json", *where)
     rows = {each["what"]: each["how"] for each in json.loads(done.out)}
-    assert rows["memory"] == "ws://127.0.0.1:1"
+    assert rows["memory"].startswith("ws://127.0.0.1:1; cannot be opened: ")
     assert "hunter2" not in done.out + done.err
     assert "hunter2" not in (await hairem("doctor", *where)).out
+
+
+async def test_doctor_looks_into_the_memory_of_a_house_that_is_stopped(tmp_path: Path) -> None:
+    async def row() -> tuple[str, str]:
+        done = await hairem("doctor", "--json", "--data", tmp_path)
+        found = {each["what"]: each for each in json.loads(done.out)}["memory"]
+        return found["status"], found["how"]
+
+    assert await row() == ("ok", "embedded, in the data folder (made at the first start)")
+    store = await MemoryStore.open(f"surrealkv://{tmp_path / 'memory'}")
+    await store.record(said("the key is under the mat"))
+    assert await row() == ("note", "embedded, in the data folder; is in use by another process")
+    await store.close()
+    assert await row() == ("ok", "embedded, in the data folder")
+    (log,) = (tmp_path / "memory" / "clog").iterdir()
+    log.write_bytes(log.read_bytes().replace(b"under the mat", b"UNDER THE MAT"))
+    status, how = await row()
+    assert status == "wrong"
+    assert how.startswith("embedded, in the data folder; its log is damaged: of the ")
 
 
 async def test_health_has_a_row_for_each_part(core: RunningCore, tmp_path: Path) -> None:

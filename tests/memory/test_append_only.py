@@ -7,8 +7,8 @@ import pytest
 from surrealdb import RecordID
 
 from hairem_core.memory.chain import BODY
-from hairem_core.memory.database import Statement
 from hairem_core.memory.errors import TransactionFailed
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.store import MemoryStore
 from tests.memory.messages import answered, said
 

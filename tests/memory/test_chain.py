@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from surrealdb import RecordID
 
 from hairem_core.memory.chain import BODY, HEADER, Break, ChainCheck, erased_numbers, seal
-from hairem_core.memory.database import Statement
 from hairem_core.memory.errors import MemoryUnavailable
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Head
 from hairem_core.sdk.message import Message, MessageType, Topic

@@ -12,8 +12,9 @@ import pytest
 
 from hairem_core.memory import database, logguard
 from hairem_core.memory.chain import Break, ChainCheck
-from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.database import Database
 from hairem_core.memory.errors import MemoryUnavailable, TransactionFailed
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.vacuum import vacuum
 from tests.memory.messages import said

@@ -9,12 +9,13 @@ import pytest
 from surrealdb import RecordID
 
 from hairem_core.memory.chain import ChainCheck
-from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.database import Database
 from hairem_core.memory.errors import MemoryUnavailable
 from hairem_core.memory.forget.forgetter import Forgetter
 from hairem_core.memory.forget.selector import Selector
 from hairem_core.memory.rows import to_row
 from hairem_core.memory.schema.steps import Step, schema_steps
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.store import MemoryStore
 from hairem_core.sdk.message import Message
 from tests.memory.messages import answered, said

@@ -5,9 +5,9 @@ from uuid import UUID, uuid4
 
 from surrealdb import RecordID
 
-from hairem_core.memory.database import Statement
 from hairem_core.memory.fragment import Entity
 from hairem_core.memory.paging import PAGE, numbered, pages
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
 from tests.memory.messages import said

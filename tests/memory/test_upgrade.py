@@ -14,11 +14,12 @@ from textwrap import dedent
 import pytest
 
 from hairem_core import __version__
-from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.database import Database
 from hairem_core.memory.errors import MemoryUnavailable, UpgradeFailed
 from hairem_core.memory.folder import lock_folder, unlock_folder
 from hairem_core.memory.logguard import LogGuard
 from hairem_core.memory.schema.steps import Step, schema_steps
+from hairem_core.memory.statement import Statement
 from tests.memory.test_migration import check, old_store
 from tests.support.child import ROOT
 

@@ -10,11 +10,12 @@ import pytest
 from surrealdb import RecordID
 
 from hairem_core.memory.chain import ChainCheck
-from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.database import Database
 from hairem_core.memory.errors import MemoryUnavailable
 from hairem_core.memory.folder import COPY, FRESH, OLD, beside
 from hairem_core.memory.fragment import Embedding, Entity, Relation
 from hairem_core.memory.scope import Scope
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.vacuum import vacuum
 from hairem_core.memory.writer import Change, Head

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from hairem_core.config.system import DreamConfig, Language
 from hairem_core.errors import HairemError
-from hairem_core.memory.database import Statement
 from hairem_core.memory.dream import upkeep
 from hairem_core.memory.dream.digest import Digest
 from hairem_core.memory.dream.journal import Dream, Journal, Progress
@@ -30,6 +29,7 @@ from hairem_core.memory.dream.run import Run
 from hairem_core.memory.dream.schedule import Nights, Watch
 from hairem_core.memory.dream.synthesis import Synthesiser
 from hairem_core.memory.errors import TakenOver
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
 from hairem_core.memory.zone import house_zone

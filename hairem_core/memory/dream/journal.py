@@ -9,9 +9,10 @@ from uuid import UUID, uuid7
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from surrealdb import RecordID
 
-from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.database import Database
 from hairem_core.memory.dream.digest import Digest
 from hairem_core.memory.dream.parts import Reason, Step
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.writer import Change, Head, Writer
 
 _LOGGER = logging.getLogger(__name__)

@@ -11,12 +11,12 @@ from surrealdb import RecordID
 
 from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.chain import ERASED, GENESIS, erased_numbers, seal
-from hairem_core.memory.database import Statement
 from hairem_core.memory.forget.decision import Decision
 from hairem_core.memory.forget.tombstones import Tombstones
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.paging import pages
 from hairem_core.memory.scope import Scope
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
 from hairem_core.sdk.message import MessageType, Priority

@@ -9,10 +9,11 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from surrealdb import RecordID
 
-from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.database import Database
 from hairem_core.memory.forget.decision import Decision
 from hairem_core.memory.forget.names import Names
 from hairem_core.memory.forget.selector import Selector
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.writer import Change, Head, Writer
 
 _AT_ONCE = 20

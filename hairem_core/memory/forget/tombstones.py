@@ -9,7 +9,8 @@ from uuid import UUID
 
 from surrealdb import RecordID
 
-from hairem_core.memory.database import Database, Statement
+from hairem_core.memory.database import Database
+from hairem_core.memory.statement import Statement
 
 _BYTES = 16
 _AT_ONCE = 1_000

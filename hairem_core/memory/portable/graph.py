@@ -8,7 +8,6 @@ from uuid import UUID
 
 from surrealdb import RecordID
 
-from hairem_core.memory.database import Statement
 from hairem_core.memory.forget.erasure import weight_without, without
 from hairem_core.memory.forget.tombstones import Key, Tombstones
 from hairem_core.memory.portable.lines import (
@@ -21,6 +20,7 @@ from hairem_core.memory.portable.lines import (
 )
 from hairem_core.memory.portable.reader import Problems
 from hairem_core.memory.portable.report import Tally
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
 

@@ -17,7 +17,7 @@ async def number_events(database: Database) -> None:
 
     Goes on where it was if the process died: each page is one transaction, with the head.
     """
-    from hairem_core.memory.database import Statement
+    from hairem_core.memory.statement import Statement
 
     head = await database.query("SELECT * FROM ONLY head:current")
     number, previous = head["number"], head.get("hash") or GENESIS

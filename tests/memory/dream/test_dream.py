@@ -8,11 +8,11 @@ from uuid import UUID, uuid5
 import pytest
 
 from hairem_core.config.system import DreamConfig
-from hairem_core.memory.database import Statement
 from hairem_core.memory.dream.digest import Digest
 from hairem_core.memory.dream.dreamer import Dreamer
 from hairem_core.memory.dream.words import in_words
 from hairem_core.memory.fragment import Fragment
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
 from tests.memory.dream.scene import (

@@ -18,11 +18,11 @@ from hairem_core.hlink.errors import BusUnavailable
 from hairem_core.memory.archive.selection import Selection
 from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.chain import ChainCheck
-from hairem_core.memory.database import Statement
 from hairem_core.memory.forget.forgetter import Forgetter
 from hairem_core.memory.fragment import Embedding, Entity, Fragment, Relation
 from hairem_core.memory.interpret.entities import entity_key
 from hairem_core.memory.recall.text import TextIndex
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
 from hairem_core.sdk.message import Message, MessageType, Priority, Topic

@@ -14,11 +14,11 @@ from surrealdb import RecordID
 
 from hairem_core.memory.archive.mover import ArchiveMover
 from hairem_core.memory.archive.store import ColdArchive, Item
-from hairem_core.memory.database import Statement
 from hairem_core.memory.forget.forgetter import Forgetter
 from hairem_core.memory.forget.selector import Selector
 from hairem_core.memory.fragment import Entity, Fragment, Relation
 from hairem_core.memory.portable.report import ImportReport
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
 from tests.memory.messages import said
