@@ -10,6 +10,7 @@ from hairem_core.config.system import Language, MemoryConfig
 from hairem_core.errors import HairemError
 from hairem_core.memory.address import EMBEDDED
 from hairem_core.memory.agents import Identify
+from hairem_core.memory.archive.errors import ArchiveUnavailable
 from hairem_core.memory.archive.mover import ArchiveMover
 from hairem_core.memory.archive.place import ArchivePlace
 from hairem_core.memory.archive.store import ColdArchive
@@ -70,6 +71,8 @@ class MemoryService:
         store.recalled.append(self.interpreter.note_recall)
         store.forgotten.append(self.interpreter.forget)
         self._upkeep = asyncio.Lock()
+        self._archive_is_chosen = config.archive_url is not None
+        self._first_look: asyncio.Task[None] | None = None
         self.dreamer = Dreamer(
             store=store,
             config=config.dream,
@@ -140,6 +143,13 @@ class MemoryService:
         await self.forgetter.resume()
         self.interpreter.start()
         await self.dreamer.start()
+        if self._archive_is_chosen:
+            self._first_look = asyncio.create_task(self._look(), name="look at the archive")
+
+    async def _look(self) -> None:
+        """Have the log tell of an archive that is away before anybody needs it."""
+        with suppress(ArchiveUnavailable):
+            await self.archive.prepare()
 
     async def _finish_forgetting(self) -> None:
         await self.forgetter.resume()
@@ -211,6 +221,9 @@ class MemoryService:
 
     async def close(self) -> None:
         """End, and close everything. What was recorded is on disk already."""
+        if self._first_look is not None:
+            self._first_look.cancel()
+            await asyncio.gather(self._first_look, return_exceptions=True)
         async with AsyncExitStack() as stack:
             # The last comes first, and each whatever becomes of the others.
             for close in (

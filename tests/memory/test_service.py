@@ -14,6 +14,7 @@ from hairem_core.memory.service import MemoryService
 from tests.memory.forget.house import AwayBus
 from tests.memory.interpret.models import ToldModel, facts_answer
 from tests.memory.messages import said
+from tests.support.bus import until
 from tests.support.memory_house import tamper
 
 _CODE = "the code of the old safe is violet"
@@ -224,3 +225,15 @@ async def test_no_model_is_shown_what_was_forgotten(tmp_path: Path) -> None:
         assert "Zebulon" not in str(model.asked)
     finally:
         await opened.close()
+
+
+async def test_of_an_archive_that_is_away_it_is_known_before_anybody_needs_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = MemoryConfig(archive_url=SecretStr("mysql+aiomysql://u:secret@127.0.0.1:1/db"))
+    service = await MemoryService.open(tmp_path, config)
+    await service.start()
+    await until(lambda: "The archive is away, and all stays in memory" in caplog.text)
+    assert "mysql://127.0.0.1:1/db: " in (await service.describe())["archive_error"]
+    assert "secret" not in caplog.text
+    await service.close()
