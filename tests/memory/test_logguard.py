@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -178,37 +179,62 @@ async def test_where_files_have_one_name_only_it_opens_as_ever(
     await store.close()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(place)]
+class Disk:
+    """A disk that is full while this is in use."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        filler = self.folder / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        yield
+        filler.unlink()
+
+
+class LimitedFiles(Disk):
+    """Stands for a full disk where none can be mounted: no file may grow beyond the log."""
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        size = log_of(self.folder / "memory").stat().st_size
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5_000, before[1]))
+        yield
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture(params=["small", "limited"])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
+    if request.param == "limited":
+        yield LimitedFiles(tmp_path)
+        return
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(tmp_path)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode != 0:
         pytest.skip("only root can mount a small disk, and not everywhere")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    yield Disk(tmp_path)
+    subprocess.run(["umount", "-l", str(tmp_path)], check=True)
 
 
-async def test_a_disk_that_was_full_is_written_on_once_there_is_room(small_disk: Path) -> None:
-    store = await opened(small_disk / "memory")
+async def test_a_disk_that_was_full_is_written_on_once_there_is_room(disk: Disk) -> None:
+    store = await opened(disk.folder / "memory")
     await told(store, "before")
-    filler = small_disk / "filler"
-    with suppress(OSError), filler.open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
     confirmed, refused = ["before"], 0
-    for number in range(30):
-        words = f"{number} {'x' * 2000}"
-        try:
-            await told(store, words)
-        except MemoryUnavailable:
-            refused += 1
-        else:
-            confirmed.append(words)
-    assert refused
-    assert await store.database.probed() is not None
-    assert set(confirmed) <= set(await heard(store)), "what was heard before is known"
-    filler.unlink()
+    with disk.full():
+        for number in range(30):
+            words = f"{number} {'x' * 2000}"
+            try:
+                await told(store, words)
+            except MemoryUnavailable:
+                refused += 1
+            else:
+                confirmed.append(words)
+        assert refused
+        assert await store.database.probed() is not None
+        assert set(confirmed) <= set(await heard(store)), "what was heard before is known"
     async with asyncio.timeout(20):
         while await store.database.probed() is not None:
             await asyncio.sleep(0.2)
@@ -216,7 +242,7 @@ async def test_a_disk_that_was_full_is_written_on_once_there_is_room(small_disk:
     confirmed.append("after")
     assert set(confirmed) <= set(await heard(store))
     await store.close()
-    store = await opened(small_disk / "memory")
+    store = await opened(disk.folder / "memory")
     assert set(confirmed) <= set(await heard(store))
     assert isinstance(await store.events.verify(), ChainCheck)
     await store.close()
