@@ -137,6 +137,7 @@ class Bus:
             self._pubsub = self._live.pubsub(ignore_subscribe_messages=True)
         async with self._subscribing, outage_is_unavailable(self.redis):
             if channel not in self._listeners:
+                await self._connect_live(self._pubsub)
                 await self._pubsub.psubscribe(channel)
             self._listeners.setdefault(channel, []).append(listener)
         if self._live_task is None:
@@ -148,6 +149,7 @@ class Bus:
             self._listeners[channel].remove(listener)
             if not self._listeners[channel] and self._pubsub is not None:
                 del self._listeners[channel]
+                await self._connect_live(self._pubsub)
                 await self._pubsub.punsubscribe(channel)
 
     def on_outage(self, listener: Callable[[], None]) -> None:
@@ -162,7 +164,7 @@ class Bus:
                 # Whoever subscribes connects, too. Of two connections made at once redis-py forgets
                 # one, which stays open, and waits on either for the answers of the other.
                 async with self._subscribing:
-                    await pubsub.connect()  # type: ignore[no-untyped-call]  # subscribes anew
+                    await self._connect_live(pubsub)
                 while connection.is_connected:
                     event = await pubsub.get_message(timeout=None)
                     is_away = False
@@ -177,6 +179,15 @@ class Bus:
                 async with self._subscribing:
                     await connection.disconnect(nowait=True)
                 await asyncio.sleep(0.2)
+
+    async def _connect_live(self, pubsub: PubSub) -> None:
+        """Connect, if need be; redis-py then subscribes anew to all that it knows of."""
+        connection: Any = pubsub.connection
+        if connection is not None and not connection.is_connected:
+            listened_to = {channel.encode() for channel in self._listeners}
+            for channel in pubsub.patterns.keys() - listened_to:
+                del pubsub.patterns[channel]
+        await pubsub.connect()  # type: ignore[no-untyped-call]
 
     def _take_live(self, event: dict[str, Any]) -> None:
         try:

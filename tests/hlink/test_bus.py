@@ -71,7 +71,9 @@ async def test_stream_messages_go_live_and_are_not_kept(bus: Bus) -> None:
     assert heard == [piece]
     assert await _entries(bus, keys.JOURNAL) == []
     await stop()
-    assert await bus.publish(piece) == 0
+    async with asyncio.timeout(5):
+        while await bus.publish(piece):  # another connection may be quicker than the end
+            await asyncio.sleep(0.01)
 
 
 async def test_the_journal_holds_what_was_sent_in_order_and_is_capped(bus: Bus) -> None:
@@ -129,3 +131,6 @@ async def test_of_those_who_subscribe_while_the_channel_is_broken_none_loses_a_c
             await asyncio.sleep(0.05)
     clients: Any = await bus.redis.client_list(_type="pubsub")
     assert len(clients) == 1
+    async with asyncio.timeout(10):
+        while await bus.redis.pubsub_numpat() != 1:  # the last ones are on their way out
+            await asyncio.sleep(0.05)
