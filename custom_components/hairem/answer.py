@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator
 
 from homeassistant.components import conversation
 
-from .client import Turn
 from .const import MAX_TOOL_ROUNDS
 from .convert import format_tool_result, tool_deltas
 from .errors import CommandFailed, TurnFailed
 from .models import Cancelled, Delta, Done, Failed, Thinking, ToolCalls
+from .turn import Turn
 
 
 class Answer:

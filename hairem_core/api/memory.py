@@ -39,7 +39,7 @@ from hairem_core.api.memory_models import (
 )
 from hairem_core.config.system import Language
 from hairem_core.errors import HairemError
-from hairem_core.memory.archive.store import Anchor
+from hairem_core.memory.archive.anchors import Anchor
 from hairem_core.memory.chain import Break
 from hairem_core.memory.decay import half_life, strength
 from hairem_core.memory.errors import MemoryRefused

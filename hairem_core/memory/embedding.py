@@ -1,10 +1,10 @@
-"""Vectors for fragments: made in the background, after what they are of was stored."""
+"""Vectors: of fragments, made in the background after these were stored, and of questions."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -24,6 +24,8 @@ _TIMEOUT = 60.0
 _REFUSED = "model_refused"
 _LONGEST_PAUSE = 300.0
 """Seconds between two attempts while the model does not answer."""
+_QUESTION_SECONDS = 2.0
+"""How long a question waits for its embedding before it goes by words alone."""
 
 
 class Embedder(Protocol):
@@ -37,6 +39,43 @@ class Embedder(Protocol):
     async def embed(self, texts: Sequence[str], *, timeout: float) -> list[bytes]:
         """Return a vector of length 1 for each text: float16, little-endian."""
         ...
+
+
+class NoEmbedder:
+    """Stands for a house without a model of embeddings."""
+
+    model = None
+
+    async def embed(self, texts: Any, *, timeout: float) -> list[bytes]:
+        """Never called: there is no model."""
+        raise AssertionError("there is no model")
+
+
+class QuestionEmbedder:
+    """Gives questions their vectors, as far as the model has them in time."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self.has_failed = False
+        """Whether the last question got none from its model."""
+
+    async def vector(self, text: str) -> Floats | None:
+        """Return a vector of length 1, shape (dimensions,); None where words alone must do.
+
+        The log tells of a model that fails, once until it has answered again.
+        """
+        if self._embedder.model is None:
+            return None
+        try:
+            (packed,) = await self._embedder.embed([text], timeout=_QUESTION_SECONDS)
+            vector = as_vector(packed)
+        except HairemError as err:
+            if not self.has_failed:
+                _LOGGER.warning("Recall goes by words alone: %s", err)
+            self.has_failed = True
+            return None
+        self.has_failed = False
+        return vector
 
 
 class EmbeddingQueue:

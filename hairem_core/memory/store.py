@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import UUID, uuid7
 
-from surrealdb import RecordID
-
 from hairem_core.errors import HairemError
 from hairem_core.memory.agents import AgentNames, Identify
+from hairem_core.memory.backfill import make_missing_episodes
 from hairem_core.memory.cold import ColdRecall, Found, merged
 from hairem_core.memory.database import Database
-from hairem_core.memory.embedding import Embedder, EmbeddingQueue, as_vector
+from hairem_core.memory.embedding import Embedder, EmbeddingQueue, NoEmbedder, QuestionEmbedder
 from hairem_core.memory.episodes import EpisodeMaker
 from hairem_core.memory.errors import UnknownFragment
 from hairem_core.memory.events import EventLog
@@ -32,24 +31,11 @@ from hairem_core.memory.rows import recollection, storable
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.state import AgentState
 from hairem_core.memory.usage import UseCounter
-from hairem_core.memory.writer import Change, Head, Writer
+from hairem_core.memory.writer import Writer
 from hairem_core.sdk.message import Message, now
 from hairem_core.sdk.recollection import Recollection
 
 _LOGGER = logging.getLogger(__name__)
-_LATEST = 2_000
-"""Events read when the store is opened, for the last turns of conversations."""
-_EMBED_SECONDS = 2.0
-"""How long a question waits for its embedding before it goes by words alone."""
-
-
-class _NoEmbedder:
-    """Stands for a house without a model of embeddings."""
-
-    model = None
-
-    async def embed(self, texts: Any, *, timeout: float) -> list[bytes]:
-        raise AssertionError("there is no model")
 
 
 class MemoryStore:
@@ -75,7 +61,7 @@ class MemoryStore:
         self.events = EventLog(database, writer, self.episodes)
         self.fragments = FragmentStore(database, writer)
         self.state = AgentState(database, writer)
-        self.embedder: Embedder = embedder or _NoEmbedder()
+        self.embedder: Embedder = embedder or NoEmbedder()
         self.index: RecallIndex
         self.embeddings: EmbeddingQueue
         self.recalled: list[Callable[[UUID, Sequence[str]], None]] = []
@@ -86,9 +72,9 @@ class MemoryStore:
         """Where archived fragments are found; None where there is no archive."""
         self._engine = database.url.partition("://")[0]
         self._open = AsyncExitStack()
-        self._recent = RecentTurns()
+        self._recent = RecentTurns(database, self.events)
+        self._questions = QuestionEmbedder(self.embedder)
         self._uses = UseCounter(self.fragments)
-        self._embedding_failed = False
 
     @classmethod
     async def open(
@@ -131,10 +117,10 @@ class MemoryStore:
         )
         stack.push_async_callback(self.index.close)
         self.writer.observe(self.index.observe)
-        self.writer.observe(self._committed)
+        self.writer.observe(self._recent.observe)
         stack.push_async_callback(self.writer.finish)
-        await self._make_missing_episodes()
-        await self._load_recent()
+        await make_missing_episodes(self.writer, self.events, self.episodes, self.fragments)
+        await self._recent.load(self.writer.head)
         self.embeddings = EmbeddingQueue(
             self.embedder, self.writer, self.fragments, self.index.without_vector
         )
@@ -162,10 +148,7 @@ class MemoryStore:
         if limit <= 0:
             return []
         conversation_id = storable(conversation_id)
-        rows = self._recent.last(agent_id, limit, conversation_id=conversation_id)
-        if rows is None:
-            rows = await self._read_recent(agent_id, conversation_id)
-        turns = rows[-limit:]
+        turns = await self._recent.last(agent_id, limit, conversation_id=conversation_id)
         columns = self.index.columns().get(self.names.identify(agent_id))
         ended = columns.ended(row["id"] for row in turns) if columns is not None else {}
         episodes = [self.episodes.episode(row, agent_id) for row in turns]
@@ -233,16 +216,8 @@ class MemoryStore:
     async def question(self, text: str, scope: Scope, *, limit: int, **filters: Any) -> Question:
         """Return a question with its embedding, as far as there is one in time."""
         names = [name for _, name in self.index.speakers(scope)]
-        vector, asked = None, impersonal(text, names)
-        if limit > 0 and self.embedder.model is not None and text.strip():
-            try:
-                (packed,) = await self.embedder.embed([asked], timeout=_EMBED_SECONDS)
-                vector = as_vector(packed)
-                self._embedding_failed = False
-            except HairemError as err:
-                if not self._embedding_failed:
-                    _LOGGER.warning("Recall goes by words alone: %s", err)
-                self._embedding_failed = True
+        asked = impersonal(text, names)
+        vector = await self._questions.vector(asked) if limit > 0 and text.strip() else None
         return Question(text=text, limit=limit, impersonal=asked, vector=vector, **filters)
 
     async def find(
@@ -382,7 +357,7 @@ class MemoryStore:
         if not self.index.is_whole:
             described["recall"] = "incomplete, being made anew"
         elif self.embedder.model is not None:
-            described["recall"] = "lexical, for now" if self._embedding_failed else "hybrid"
+            described["recall"] = "lexical, for now" if self._questions.has_failed else "hybrid"
         if self.embedder.model is not None:
             described["embedding_model"] = self.embedder.model
             if self.embeddings.failure is not None:
@@ -411,57 +386,6 @@ class MemoryStore:
         wanted = folded(about).strip()
         people = (who for who, name in self.index.speakers(scope) if folded(name) == wanted)
         return (*people, entity_key(about), entity_key(about, "thing"))
-
-    def _committed(self, change: Change, head: Head) -> None:
-        for row in change.events:
-            if row["speech"] and row.get("erased_by") is None:
-                self._keep_recent(row)
-
-    def _keep_recent(self, row: dict[str, Any]) -> None:
-        record = row["id"]
-        known = {**row, "id": record.id if isinstance(record, RecordID) else record}
-        for agent_id in row["agents"]:
-            self._recent.add(agent_id, known)
-
-    async def _load_recent(self) -> None:
-        start = max(0, self.writer.head.number - _LATEST)
-        self._recent.has_older = start > 0
-        async for rows in self.events.pages(after=start):
-            for row in rows:
-                if row["speech"] and row.get("erased_by") is None:
-                    self._keep_recent(row)
-
-    async def _read_recent(
-        self, agent_id: str, conversation_id: str | None
-    ) -> list[dict[str, Any]]:
-        # A function in WHERE, such as string::trim, would make the engine read the whole table.
-        where = "agents CONTAINS $agent AND speech = true"
-        if conversation_id is not None:
-            where = f"conversation_id = $conversation AND {where}"
-        rows = await self.database.query(
-            f"SELECT * FROM raw_event WHERE {where}",  # noqa: S608  constants only
-            {"agent": agent_id, "conversation": conversation_id},
-        )
-        kept = [{**row, "id": row["id"].id} for row in rows if row.get("erased_by") is None]
-        return sorted(kept, key=lambda row: (row["at"], row["id"]))
-
-    async def _make_missing_episodes(self) -> None:
-        """Make the episodes of events that were recorded before there were any."""
-        if self.writer.head.episodes >= self.writer.head.number:
-            return
-        _LOGGER.info("Making fragments of %d events", self.writer.head.number)
-        async for rows in self.events.pages(after=self.writer.head.episodes):
-            made = [
-                each for row in rows if row.get("erased_by") is None for each in self.episodes(row)
-            ]
-
-            async def build(
-                head: Head, made: list[Fragment] = made, last: int = rows[-1]["number"]
-            ) -> Change:
-                known = await self.fragments.existing([each.id for each in made])
-                return Change(added=[each for each in made if each.id not in known], episodes=last)
-
-            await self.writer.commit(build)
 
 
 def _key(about: str | None) -> str | None:

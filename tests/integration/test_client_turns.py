@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from custom_components.hairem import client as client_module
+from custom_components.hairem import turn as turn_module
 from custom_components.hairem.client import BridgeClient
 from custom_components.hairem.errors import (
     CannotConnect,
@@ -200,7 +200,7 @@ async def test_what_arrived_before_the_loss_can_be_read(
 async def test_a_turn_that_falls_silent(
     client: BridgeClient, bridge: BridgeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "SILENCE_TIMEOUT", 0.05)
+    monkeypatch.setattr(turn_module, "SILENCE_TIMEOUT", 0.05)
     bridge.script = hang
     await client.connect()
     async with client.converse(HELLO_RENARDE) as turn:

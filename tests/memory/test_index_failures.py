@@ -18,6 +18,7 @@ from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.recall import contents, snapshot
 from hairem_core.memory.recall.columns import Columns
 from hairem_core.memory.recall.text import Filters, TextIndex
+from hairem_core.memory.recent import RecentTurns
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.writer import Change, Head
@@ -238,11 +239,11 @@ async def test_a_store_is_closed_whatever_its_index_does(
 async def test_a_store_that_cannot_be_opened_lets_go_of_it(
     folder_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(self: MemoryStore) -> None:
+    async def fail(self: RecentTurns, head: Head) -> None:
         raise MemoryUnavailable("no answer", where="here", hint="Wait.")
 
     with monkeypatch.context() as broken:
-        broken.setattr(MemoryStore, "_load_recent", fail)
+        broken.setattr(RecentTurns, "load", fail)
         with pytest.raises(MemoryUnavailable):
             await MemoryStore.open(folder_url, index_folder=tmp_path / "recall")
     store = await MemoryStore.open(folder_url, index_folder=tmp_path / "recall")

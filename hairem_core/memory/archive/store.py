@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import batched
 from pathlib import Path
@@ -14,21 +13,15 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hairem_core.memory.archive.anchors import Anchor, last_anchor, put_anchor
 from hairem_core.memory.archive.engine import ERRORS, Engine, Tls
-from hairem_core.memory.archive.errors import AnchorRefused, ArchiveUnavailable
+from hairem_core.memory.archive.errors import ArchiveUnavailable
 from hairem_core.memory.archive.migrations.run import MIGRATIONS, MigrationFailed, migrate
 from hairem_core.memory.archive.reach import Reach
+from hairem_core.memory.archive.scrub import optimize, owe_scrub, owed_scrub, settle_scrub, vacuum
 from hairem_core.memory.archive.search import ArchiveHit, rank
 from hairem_core.memory.archive.selection import Selection, after, visible
-from hairem_core.memory.archive.tables import (
-    ANCHOR,
-    FRAGMENT,
-    STATE,
-    VECTOR,
-    embedding_of,
-    fragment_of,
-    row_of,
-)
+from hairem_core.memory.archive.tables import FRAGMENT, VECTOR, embedding_of, fragment_of, row_of
 from hairem_core.memory.arrays import Floats
 from hairem_core.memory.fragment import Embedding, Fragment, Kind
 from hairem_core.memory.scope import Scope
@@ -39,19 +32,6 @@ type Item = tuple[Fragment, Embedding | None]
 
 _AT_ONCE = 500
 """Ids in one statement, and fragments on one page."""
-_SCRUB = "scrub"
-_DUE, _LATER = "due", "later"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Anchor:
-    """The head of the chain of events, as it was when it was last verified."""
-
-    number: int
-    """Of the event."""
-    hash: bytes
-    at: datetime
-    """When it was verified."""
 
 
 class ColdArchive:
@@ -133,8 +113,8 @@ class ColdArchive:
             if embedding is not None
         ]
         async with self._writing() as connection:
-            if await _delete(connection, latest) and not await _owes_scrub(connection):
-                await _owe_scrub(connection, _LATER)
+            if await _delete(connection, latest) and not await owed_scrub(connection):
+                await owe_scrub(connection, "later")
             for rows in batched(fragments, _AT_ONCE, strict=False):
                 await connection.execute(sa.insert(FRAGMENT), list(rows))
             for rows in batched(vectors, _AT_ONCE, strict=False):
@@ -249,12 +229,12 @@ class ColdArchive:
         """
         async with self._writing() as connection:
             removed = await _delete(connection, ids)
-            owed = await _owes_scrub(connection)
+            owed = await owed_scrub(connection)
             # Owed before: what was removed without it, such as what was restored and is forgotten
             # now, is still in the files.
             is_due = scrub and (removed > 0 or owed is not None)
             if is_due or (removed > 0 and owed is None):
-                await _owe_scrub(connection, _DUE if is_due else _LATER)
+                await owe_scrub(connection, "due" if is_due else "later")
         if is_due:
             await self.scrub()
         return removed
@@ -268,26 +248,24 @@ class ColdArchive:
         a second copy, and time: about a second for each 100 MB.
         """
         async with self._reading() as connection:
-            if await _owes_scrub(connection) is None:
+            if await owed_scrub(connection) is None:
                 return
         if self._engine.kind == "sqlite":
             async with self._one_writes, self._transaction(self._engine.bare) as connection:
-                await connection.exec_driver_sql("VACUUM")
+                await vacuum(connection)
         else:
             async with self._reading() as connection:
-                tables = f"{FRAGMENT.name}, {VECTOR.name}"
-                told = await connection.exec_driver_sql(f"OPTIMIZE TABLE {tables}")
-                failed = [row for row in told.mappings() if row["Msg_type"].lower() == "error"]
-            if failed:
+                complaint = await optimize(connection)
+            if complaint is not None:
                 raise self._reach.away(
                     ArchiveUnavailable(
-                        f"what was removed could not be wiped out: {failed[0]['Msg_text']}",
+                        f"what was removed could not be wiped out: {complaint}",
                         where=self.where,
                         hint="The user needs the rights SELECT, INSERT, ALTER and CREATE.",
                     )
                 )
         async with self._writing() as connection:
-            await connection.execute(sa.delete(STATE).where(_IS_SCRUB))
+            await settle_scrub(connection)
 
     async def anchor(self, number: int, digest: bytes, at: datetime, *, anew: bool = False) -> None:
         """Note that the chain of events was whole up to event `number`, whose hash is `digest`.
@@ -295,34 +273,14 @@ class ColdArchive:
         Raises AnchorRefused if another hash is noted for that event, or one for a later event: the
         chain was cut or altered. With `anew` (an older backup was restored) those are dropped.
         """
-        columns = ANCHOR.c
         async with self._writing() as connection:
-            against = sa.or_(
-                columns.number > number, sa.and_(columns.number == number, columns.hash != digest)
-            )
-            if anew:
-                await connection.execute(sa.delete(ANCHOR).where(against))
-            wanted = sa.select(columns.number, columns.at).where(against).order_by(columns.number)
-            row = (await connection.execute(wanted)).first()
-            if row is not None:
-                raise AnchorRefused(
-                    f"event {row.number} had another hash on {row.at:%Y-%m-%d}"
-                    if row.number == number
-                    else f"event {row.number} was there on {row.at:%Y-%m-%d}, "
-                    f"and now {number} is the last",
-                    where=self.where,
-                    hint="Somebody has cut or altered what happened, or an older backup was "
-                    "restored.",
-                )
-            await connection.execute(sa.delete(ANCHOR).where(columns.number == number))
-            await connection.execute(sa.insert(ANCHOR).values(number=number, hash=digest, at=at))
+            anchor = Anchor(number=number, hash=digest, at=at)
+            await put_anchor(connection, anchor, anew=anew, where=self.where)
 
     async def last_anchor(self) -> Anchor | None:
         """Return the anchor with the highest number."""
-        wanted = sa.select(ANCHOR).order_by(ANCHOR.c.number.desc()).limit(1)
         async with self._reading() as connection:
-            row = (await connection.execute(wanted)).first()
-        return None if row is None else Anchor(number=row.number, hash=bytes(row.hash), at=row.at)
+            return await last_anchor(connection)
 
     async def statistics(self) -> dict[str, Any]:
         """Return how much is archived, and where."""
@@ -364,7 +322,7 @@ class ColdArchive:
             raise self._reach.away(self._engine.unavailable(err)) from err
         async with self._transaction(self._engine.reading) as connection:
             await self._look_at_durability(connection)
-            is_due = await _owes_scrub(connection) == _DUE
+            is_due = await owed_scrub(connection) == "due"
         self.schema_version = version
         if is_due:  # killed between forgetting and wiping
             await self.scrub()
@@ -408,24 +366,11 @@ class ColdArchive:
 _WHOLE = sa.select(FRAGMENT, VECTOR.c.model, VECTOR.c.vector).outerjoin(
     VECTOR, VECTOR.c.fragment_id == FRAGMENT.c.id
 )
-_IS_SCRUB = STATE.c.name == _SCRUB
 
 
 async def _items(connection: AsyncConnection, wanted: sa.Select[Any]) -> list[Item]:
     rows = (await connection.execute(wanted)).mappings().all()
     return [(fragment_of(row), embedding_of(row)) for row in rows]
-
-
-async def _owes_scrub(connection: AsyncConnection) -> str | None:
-    """Return when what was removed is to be wiped out; None if nothing is."""
-    value: str | None = await connection.scalar(sa.select(STATE.c.value).where(_IS_SCRUB))
-    return value
-
-
-async def _owe_scrub(connection: AsyncConnection, when: str) -> None:
-    """Note, with what was removed, that it is to be wiped out."""
-    await connection.execute(sa.delete(STATE).where(_IS_SCRUB))
-    await connection.execute(sa.insert(STATE).values(name=_SCRUB, value=when))
 
 
 async def _delete(connection: AsyncConnection, ids: Iterable[UUID]) -> int:

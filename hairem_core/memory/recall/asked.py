@@ -8,7 +8,8 @@ import numpy as np
 from hairem_core.memory.arrays import Bools, Ints
 from hairem_core.memory.fragment import KINDS
 from hairem_core.memory.interpret.entities import entity_key
-from hairem_core.memory.recall.columns import NOBODY, Columns
+from hairem_core.memory.recall.codes import NOBODY
+from hairem_core.memory.recall.columns import Columns
 from hairem_core.memory.recall.whom import Person, related
 
 _TOLD = [KINDS.index("fact"), KINDS.index("note")]
@@ -27,7 +28,7 @@ class Asked:
     ) -> None:
         """`seen` are the rows that whoever asks may see, `holds` those that hold."""
         self.person = person
-        self._columns = columns
+        self._codes = columns.codes
         self._whom = columns.whom[:size]
         self._kin = columns.kin[:size]
         self._called = columns.called[:size]
@@ -64,11 +65,11 @@ class Asked:
 
     def family(self) -> Bools:
         """Return which rows tell of the one asked about, of whose they are, or of others theirs."""
-        codes = [code for key in self._keys for code in self._columns.family(key)]
+        codes = [code for key in self._keys for code in self._codes.family(key)]
         return self._tells_of({*codes, *self._mine})
 
     def _holding(self, words: frozenset[str], asks: _Asks) -> Bools:
-        asked = [code for code, slot in enumerate(self._columns.slots) if asks(slot, words)]
+        asked = [code for code, slot in enumerate(self._codes.slots) if asks(slot, words)]
         return np.isin(self._slot, asked)
 
     def _tells_of(self, codes: Iterable[int]) -> Bools:
@@ -78,26 +79,26 @@ class Asked:
     def _keys(self) -> set[str]:
         """The keys under which facts tell of the person, or of whose relative they are."""
         key = self.person.key
-        return {key, *(entity_key(name) for who, name in self._columns.speakers if who == key)}
+        return {key, *(entity_key(name) for who, name in self._codes.speakers if who == key)}
 
     @cached_property
     def _owner(self) -> set[int]:
-        return self._codes(self._keys)
+        return self._known(self._keys)
 
     @cached_property
     def _kinship(self) -> list[int]:
         relation = self.person.relation
-        return list(self._codes(related(each, relation) for each in self._keys if relation))
+        return list(self._known(related(each, relation) for each in self._keys if relation))
 
     @cached_property
     def _mine(self) -> set[int]:
-        """The indices in `people` of columns under which facts tell of who is asked about."""
+        """The indices in `people` of codes under which facts tell of who is asked about."""
         if self.person.relation is None:
             return self._owner | self._known_as()
         names = self._called[self._tells_kin & np.isin(self._kin, self._kinship)]
-        keys = {self._columns.people[code] for code in np.unique(names)}
-        speaking = {who for who, name in self._columns.speakers if entity_key(name) in keys}
-        return {*self._kinship, *self._codes(keys | speaking)}
+        keys = {self._codes.people[code] for code in np.unique(names)}
+        speaking = {who for who, name in self._codes.speakers if entity_key(name) in keys}
+        return {*self._kinship, *self._known(keys | speaking)}
 
     def _known_as(self) -> set[int]:
         """Return under whose relatives the person is known, and nobody else."""
@@ -109,6 +110,6 @@ class Asked:
                 found.add(int(kin))
         return found
 
-    def _codes(self, keys: Iterable[str]) -> set[int]:
-        found = (self._columns.person(key) for key in keys)
+    def _known(self, keys: Iterable[str]) -> set[int]:
+        found = (self._codes.person(key) for key in keys)
         return {code for code in found if code != NOBODY}

@@ -14,8 +14,8 @@ import numpy as np
 
 from hairem_core.memory.arrays import Bools, Floats, Ints, Vectors
 from hairem_core.memory.fragment import KINDS, Fragment
+from hairem_core.memory.recall.codes import NOBODY, Codes
 from hairem_core.memory.recall.telling import Telling, kinship, telling
-from hairem_core.memory.recall.whom import related
 
 _FIRST_ROWS = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,11 +48,8 @@ _TYPES: dict[str, Any] = {
 }
 NEIGHBOUR = 0.3
 """Weight of the previous and the next turn's vectors beside a turn's own."""
-_ANYBODY = "user:house"
-"""Who speaks where the client knows no person: no name, and a word of many questions."""
 _EPISODE = KINDS.index("episode")
 FOREVER = np.iinfo(np.int64).max
-NOBODY = -1
 
 
 class Columns:
@@ -78,15 +75,15 @@ class Columns:
     next: Ints
     """Row of what was said right after."""
     speaker: Ints
-    """Index in `speakers`, or NOBODY."""
+    """Index in `speakers` of `codes`, or NOBODY."""
     whom: Ints
-    """Index in `people` of the person of whom a fact or note tells, or NOBODY."""
+    """Index in `people` of `codes`: of whom a fact or note tells, or NOBODY."""
     slot: Ints
-    """Index in `slots` of what it tells of its subject, or NOBODY."""
+    """Index in `slots` of `codes`: what it tells of its subject, or NOBODY."""
     kin: Ints
-    """Index in `people` of the relative, such as `user:anna/son`, whose name it says, or NOBODY."""
+    """Index there of the relative, such as `user:anna/son`, whose name it says, or NOBODY."""
     called: Ints
-    """Index in `people` of that name."""
+    """Index there of that name."""
     asks: Bools
     """Whether it asks something."""
     indexed: Ints
@@ -111,16 +108,7 @@ class Columns:
         """By conversation: row of the last thing said."""
         self._ends: dict[int, str] = {}
         """By row: conversation of which it is the last thing said."""
-        self.speakers: list[tuple[str, str]] = []
-        """Address and name of everyone who said something."""
-        self._speakers: dict[tuple[str, str], int] = {}
-        self.people: list[str] = []
-        """Keys of people of whom facts tell."""
-        self.codes_of_people: dict[str, int] = {}
-        self._families: dict[str, list[int]] = {}
-        self.slots: list[str] = []
-        """What facts tell, such as `lives_in`."""
-        self._slots: dict[str, int] = {}
+        self.codes = Codes()
         self._ascends = True
         """Whether `seq` does, as it should: what is new has the highest number."""
         self._expose()
@@ -134,7 +122,9 @@ class Columns:
         """Take a fragment in, at its row if it has one; return the row."""
         if row is None:
             row = self._append(fragment)
-        told, kin = telling(fragment), kinship(fragment)
+        told = telling(fragment)
+        whom = self.codes.whom(fragment, told)
+        kin, called = self.codes.kin(kinship(fragment))
         values = {
             "seq": fragment.seq,
             "at": milliseconds(fragment.at),
@@ -146,11 +136,11 @@ class Columns:
             "pinned": fragment.pinned,
             "shared": fragment.visibility == "shared",
             "kind": KINDS.index(fragment.kind),
-            "speaker": self._speaker(fragment),
-            "whom": self._whom(fragment, told),
-            "slot": self._slot(told),
-            "kin": self._person(related(*kin[:2])) if kin else NOBODY,
-            "called": self._person(kin[2]) if kin else NOBODY,
+            "speaker": self.codes.speaker(fragment),
+            "whom": whom,
+            "slot": self.codes.slot(told),
+            "kin": kin,
+            "called": called,
             "asks": "?" in fragment.content,
             "indexed": marked(fragment, told),
             "words": fingerprint(fragment),
@@ -254,14 +244,11 @@ class Columns:
         arrays: dict[str, Any] = {name: self._arrays[name][: self.size].copy() for name in _TYPES}
         names = np.asarray(list(self._last_of), dtype=np.str_)
         rows = np.asarray(list(self._last_of.values()), dtype=np.int64)
-        speakers = np.asarray(self.speakers, dtype=np.str_).reshape(-1, 2)
         return arrays | {
             "vectors": self._vectors[: self.size],
             "conversations": names,
             "last_of": rows,
-            "speakers": speakers,
-            "people": np.asarray(self.people, dtype=np.str_),
-            "slots": np.asarray(self.slots, dtype=np.str_),
+            **self.codes.dump(),
         }
 
     @classmethod
@@ -278,65 +265,10 @@ class Columns:
         lasts = zip(arrays["conversations"].tolist(), arrays["last_of"].tolist(), strict=True)
         for conversation, row in lasts:
             self._end(conversation, row)
-        self.speakers = [(address, name) for address, name in arrays["speakers"].tolist()]
-        self._speakers = {who: code for code, who in enumerate(self.speakers)}
-        self.people = arrays["people"].tolist()
-        for code, key in enumerate(self.people):
-            self._know(key, code)
-        self.slots = arrays["slots"].tolist()
-        self._slots = {slot: code for code, slot in enumerate(self.slots)}
+        self.codes = Codes.load(arrays)
         self._ascends = bool(np.all(np.diff(arrays["seq"]) > 0))
         self._expose()
         return self
-
-    def _speaker(self, fragment: Fragment) -> int:
-        if fragment.speaker is None:
-            return NOBODY
-        name = fragment.speaker_name
-        if name is None and fragment.speaker != _ANYBODY:
-            name = fragment.speaker.partition(":")[2]
-        who = (fragment.speaker, name or "")
-        if who not in self._speakers:
-            self._speakers[who] = len(self.speakers)
-            self.speakers.append(who)
-        return self._speakers[who]
-
-    def person(self, key: str) -> int:
-        """Return the index of a person in `people`, or NOBODY."""
-        return self.codes_of_people.get(key, NOBODY)
-
-    def family(self, key: str) -> list[int]:
-        """Return the indices in `people` of a person, and of relatives known by whose they are."""
-        return self._families.get(key, [])
-
-    def _whom(self, fragment: Fragment, told: Telling) -> int:
-        subject = fragment.subject if fragment.kind == "fact" else None
-        if told is not None:
-            subject = told[0]
-        owner, _, relation = (subject or "").partition("/")
-        if not owner.startswith(("user:", "name:")):
-            return NOBODY
-        return self._person(related(owner, relation) if relation else owner)
-
-    def _person(self, key: str) -> int:
-        if key not in self.codes_of_people:
-            self._know(key, len(self.people))
-            self.people.append(key)
-        return self.codes_of_people[key]
-
-    def _know(self, key: str, code: int) -> None:
-        self.codes_of_people[key] = code
-        self._families.setdefault(key.partition("/")[0], []).append(code)
-
-    def _slot(self, told: Telling) -> int:
-        if told is None:
-            return NOBODY
-        # Of which one may have several, the slot names its value.
-        slot = told[1].partition(":")[0]
-        if slot not in self._slots:
-            self._slots[slot] = len(self.slots)
-            self.slots.append(slot)
-        return self._slots[slot]
 
     def _measure(self, row: int) -> None:
         """Work out `near` of a row."""

@@ -147,7 +147,7 @@ class RecallIndex:
             each
             for agent, columns in self._contents.columns.items()
             if scope.admitted(agent, columns.shared).any()
-            for each in columns.speakers
+            for each in columns.codes.speakers
         ]
 
     def columns(self) -> dict[UUID, Columns]:

@@ -25,10 +25,10 @@ from hairem_core.memory.decay import strengths
 from hairem_core.memory.fragment import KINDS, Kind
 from hairem_core.memory.interpret.slots import words_of_question
 from hairem_core.memory.recall.asked import Asked
+from hairem_core.memory.recall.codes import NOBODY
 from hairem_core.memory.recall.columns import (
     FOREVER,
     NEIGHBOUR,
-    NOBODY,
     Columns,
     event_mark,
     milliseconds,
@@ -223,7 +223,7 @@ def _holds(part: Part, question: Question) -> Bools:
 def _asked(part: Part, scope: Scope, question: Question) -> Asked | None:
     columns, size = part.columns, part.size
     people = people_asked_about(
-        question.text, columns.speakers, question.asker, columns.codes_of_people
+        question.text, columns.codes.speakers, question.asker, columns.codes.of_people
     )
     if len(people) != 1:
         return None
@@ -318,7 +318,7 @@ def _tilt(part: Part, rows: Ints) -> Floats:
     if part.asked is None:
         return tilt
     owner = part.asked.person.key
-    codes = [code for code, (who, _) in enumerate(columns.speakers) if who == owner]
+    codes = [code for code, (who, _) in enumerate(columns.codes.speakers) if who == owner]
     tilt = tilt * (1 + _SPEAKER * np.isin(columns.speaker[rows], codes))
     # Of the favourite colours of ten people, nine are not asked for.
     others = part.asked.others()

@@ -8,9 +8,10 @@ from uuid import UUID
 
 import pytest
 
+from hairem_core.memory.archive.anchors import Anchor
 from hairem_core.memory.archive.errors import AnchorRefused, ArchiveUnavailable
 from hairem_core.memory.archive.selection import Selection
-from hairem_core.memory.archive.store import Anchor, ColdArchive
+from hairem_core.memory.archive.store import ColdArchive
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.scope import Scope
 from tests.memory.archive.samples import (
