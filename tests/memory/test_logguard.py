@@ -100,6 +100,8 @@ async def test_of_a_store_that_was_written_anew_what_is_left_can_be_gone_on_with
                 await store.database.transact([Statement(text=text)])
         left = await heard(store)
         assert words in left
+        episodes = await store.database.query("SELECT VALUE content FROM fragment")
+        assert sorted(episodes) == sorted(left)
         found = await store.events.verify()
         lost = [number for number in range(40) if f"thing {number}" not in left]
         if lost:

@@ -76,7 +76,10 @@ async def applied_steps(database: Database) -> dict[int, str | None]:
 
 
 async def _complete(database: Database, steps: Sequence[Step], open_: Opener) -> None:
-    """Define what a damaged log has lost. What makes events append-only is written last."""
+    """Make again what a damaged log has lost: definitions, and episodes of events that are there.
+
+    What makes events append-only is defined last, so it tells whether something is missing.
+    """
     if not steps or (await database.query("INFO FOR TABLE raw_event"))["events"]:
         return
     _LOGGER.warning("%s: some of its definitions are missing, and made again", database.where)
@@ -86,6 +89,8 @@ async def _complete(database: Database, steps: Sequence[Step], open_: Opener) ->
         missing = (await Definitions.of(model)).missing_in(await Definitions.of(database))
     finally:
         await model.close()
+    everything = Statement(text="UPDATE head:current SET episodes = 0 RETURN NONE")
+    await database.transact([everything])  # they are made when the store is opened
     await define(database, missing)
 
 
