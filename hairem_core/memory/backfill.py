@@ -26,7 +26,8 @@ async def make_missing_episodes(
         async def build(
             head: Head, made: list[Fragment] = made, last: int = rows[-1]["number"]
         ) -> Change:
-            known = await fragments.existing([each.id for each in made])
+            ids = [each.id for each in made]
+            known = {*await fragments.existing(ids), *await fragments.forgotten(ids)}
             return Change(added=[each for each in made if each.id not in known], episodes=last)
 
         await writer.commit(build)

@@ -154,6 +154,11 @@ class Database:
         """Where the embedded engine keeps it; None for a server."""
         return None if self._is_remote else Path(self._url.removeprefix(EMBEDDED))
 
+    @property
+    def has_lost(self) -> bool:
+        """Whether a part of its log was cut off when it was opened, that others may have known."""
+        return self._guard is not None and self._guard.has_lost
+
     async def query(self, statement: str, variables: dict[str, Any] | None = None) -> Any:
         """Return the result of one reading statement."""
         if not self._is_open:

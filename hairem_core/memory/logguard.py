@@ -39,6 +39,8 @@ class LogGuard:
         """Name and length of the last file of the log, all of which is on the disk."""
         self._to_note: tuple[str, int] | None = None
         self._noted_at = 0.0
+        self.has_lost = False
+        """Whether the engine cut off what may have been whole once, and it was gone on with."""
 
     def hold(self) -> None:
         """Keep the files of the log, whatever the engine does when it opens them: it writes what it
@@ -78,6 +80,7 @@ class LogGuard:
             what = "unreadable" if known is None else "of an unfinished write"
             _LOGGER.warning("%s: the last %d bytes are %s, and cut off", log, was - left, what)
         if cut and known is None:
+            self.has_lost = True
             kept = beside(self._folder, f"{_KEPT}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
             self._held.rename(kept)
             _LOGGER.warning("%s: the log as it was is kept in %s", self._folder, kept)

@@ -31,9 +31,9 @@ _ROUNDS = 20
 _FEW = 200
 _NUMBERED = ("raw_event", "fragment", "embedding", "gone")
 """Tables that are read by ranges of numbers; the others are small."""
-_LAST_TO_LOSE = ("schema_version", "head", "raw_event")
+_LAST_TO_LOSE = ("tombstone", "forgetting", "head", "schema_version", "raw_event")
 """Tables that come before the others: of a log that is damaged later, what comes before the damage
-can be gone on with, and the chain tells what is missing."""
+can be gone on with, the chain tells what is missing, and what was forgotten does not come back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +149,9 @@ class _Vacuum:
         match table:
             case "raw_event":
                 key, last = "number", self._writer.head.number
+                # First, as what else tells what was forgotten.
+                async for rows in self._by_ids("raw_event WHERE erased_by != NONE"):
+                    yield rows
             case "fragment":
                 key, last = "seq", self._writer.head.seq
             case "embedding":
@@ -160,16 +163,21 @@ class _Vacuum:
                     yield await self._source.query(f"SELECT * FROM gone:{start}..={end}")  # noqa: S608
                 return
             case _:
-                ids = await self._source.query(f"SELECT VALUE id FROM {table}")  # noqa: S608
-                for some in batched(ids, PAGE, strict=False):
-                    yield await self._source.query("SELECT * FROM $ids", {"ids": list(some)})
+                async for rows in self._by_ids(table):
+                    yield rows
                 return
         # What is newer than `last` is noted as written meanwhile.
         for start in range(0, last, PAGE):
-            yield await self._source.query(
+            rows = await self._source.query(
                 f"SELECT * FROM {table} WHERE {key} > $after AND {key} <= $until",  # noqa: S608
                 {"after": start, "until": start + PAGE},
             )
+            yield [row for row in rows if row.get("erased_by") is None]
+
+    async def _by_ids(self, which: str) -> AsyncGenerator[list[dict[str, Any]]]:
+        ids = await self._source.query(f"SELECT VALUE id FROM {which}")  # noqa: S608
+        for some in batched(ids, PAGE, strict=False):
+            yield await self._source.query("SELECT * FROM $ids", {"ids": list(some)})
 
     async def _insert(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
         if not rows:

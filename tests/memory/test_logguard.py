@@ -109,6 +109,8 @@ async def test_of_a_store_that_was_written_anew_what_is_left_can_be_gone_on_with
             assert (found.number, found.what) == (lost[0] + 1, "is missing")
         else:
             assert isinstance(found, ChainCheck)
+        assert await vacuum(store.database, store.writer) is not None
+        assert await heard(store) == left
         await store.close()
 
 

@@ -190,6 +190,8 @@ class Interpreter:
         await self._read_on()
         ready, due = self._ready()
         if not ready:
+            if not self._waiting:
+                self._done = max(self._done, self._read)
             return due
         await self._interpret(ready)
         for _ in ready:
@@ -203,14 +205,15 @@ class Interpreter:
         if len(self._waiting) >= _MOST_WAITING or self._writer.head.number <= self._read:
             return
         since = asyncio.get_running_loop().time()
+        last = self._writer.head.number
         async with aclosing(self._events.pages(after=self._read)) as pages:
             async for rows in pages:
                 for row in rows:
                     if row["number"] > self._read:
                         self._waiting.append(Waiting(row=row, since=since))
                         self._read = row["number"]
-                if rows:
-                    break
+                return
+        self._read = max(self._read, last)  # damage took those: whoever verifies is told
 
     def _ready(self) -> tuple[list[Waiting], float | None]:
         """Return the events before the first one whose conversation still goes on, and after how

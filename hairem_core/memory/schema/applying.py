@@ -76,22 +76,30 @@ async def applied_steps(database: Database) -> dict[int, str | None]:
 
 
 async def _complete(database: Database, steps: Sequence[Step], open_: Opener) -> None:
-    """Make again what a damaged log has lost: definitions, and episodes of events that are there.
+    """Make again what a damaged log has lost of a store and can be made of the rest: definitions,
+    indexes, and the episodes of events that are there.
 
-    What makes events append-only is defined last, so it tells whether something is missing.
+    What makes events append-only is defined last, so it tells whether a definition is missing.
     """
-    if not steps or (await database.query("INFO FOR TABLE raw_event"))["events"]:
+    if not steps:
         return
-    _LOGGER.warning("%s: some of its definitions are missing, and made again", database.where)
+    is_defined = bool((await database.query("INFO FOR TABLE raw_event"))["events"])
+    if is_defined and not database.has_lost:
+        return
+    _LOGGER.warning("%s: what damage took of its definitions is made again", database.where)
     model = await open_("mem://", "mem://")
     try:
         await _apply(model, steps)
-        missing = (await Definitions.of(model)).missing_in(await Definitions.of(database))
+        whole = await Definitions.of(model)
     finally:
         await model.close()
+    left = await Definitions.of(database)
+    for table in left.tables:
+        for index in left.indexes(table):
+            await database.query(f"REBUILD INDEX {index} ON {table}")
     everything = Statement(text="UPDATE head:current SET episodes = 0 RETURN NONE")
     await database.transact([everything])  # they are made when the store is opened
-    await define(database, missing)
+    await define(database, whole.missing_in(left))
 
 
 async def _apply(database: Database, steps: Sequence[Step]) -> None:

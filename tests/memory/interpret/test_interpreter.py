@@ -9,6 +9,7 @@ from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.history import History
 from hairem_core.memory.interpret.draft import Draft, Learned
 from hairem_core.memory.scope import Scope
+from hairem_core.memory.statement import Statement
 from hairem_core.memory.writer import Change
 from hairem_core.sdk.identity import agent_uuid
 from tests.memory.interpret.conftest import RENARDE, Room
@@ -363,6 +364,21 @@ async def test_started_it_follows_what_is_recorded(room: Room) -> None:
             await asyncio.sleep(0.01)
     await room.interpreter.stop()
     assert room.writer.head.interpreted == 2
+
+
+async def test_events_that_damage_took_hold_nothing_up(room: Room) -> None:
+    await room.say("I live in Lyon")
+    await room.interpreter.settle()
+    lost = Statement(text="UPDATE head:current SET number = 9")
+    await room.database.transact([lost])
+    room = await room.again()
+    assert room.interpreter.statistics()["behind"] == 8
+    await asyncio.wait_for(room.interpreter.settle(), 10)
+    assert room.interpreter.statistics()["behind"] == 0
+    await room.say("I live in Paris")
+    await asyncio.wait_for(room.interpreter.settle(), 10)
+    assert await room.valid() == ["I live in Paris"]
+    await room.close()
 
 
 async def test_it_waits_until_a_conversation_is_quiet(room_url: str) -> None:

@@ -372,3 +372,31 @@ async def test_cut_off_before_the_event_that_says_what_was_forgotten(
     assert "does not say so (the file ended too early)" in report.chain_break.what
     assert (await imported(other, data)).is_whole
     await other.close()
+
+
+@pytest.mark.parametrize("share", [0.45, 0.6, 0.75, 0.9])
+async def test_it_does_not_come_back_to_what_is_left_of_a_damaged_store(
+    tmp_path: Path, archive: ColdArchive, share: float
+) -> None:
+    store = await other_store(tmp_path / "memory")
+    await live(store, archive)
+    for number in range(20):
+        await store.record(said(f"thing {number}"))
+    await store.record(said("Zebulon is here"))
+    before = await exported(store, archive=archive)
+    receipt = await Forgetter(store, archive=archive).forget(Selector(subject="Zebulon"))
+    assert receipt.is_complete
+    await store.close()
+    (log,) = (tmp_path / "memory" / "clog").iterdir()
+    with log.open("r+b") as file:
+        file.seek(int(log.stat().st_size * share))
+        file.write(b"GARBAGE" * 5)
+    (tmp_path / "memory.whole").unlink()
+
+    store = await other_store(tmp_path / "memory")
+    await imported(store, before, archive=archive)
+
+    data = (await exported(store, archive=archive)).lower()
+    assert b"thing 19" in data
+    assert b"zebulon" not in data
+    await store.close()
