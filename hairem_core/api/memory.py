@@ -39,8 +39,6 @@ from hairem_core.api.memory_models import (
 )
 from hairem_core.config.system import Language
 from hairem_core.errors import HairemError
-from hairem_core.memory.archive.anchors import Anchor
-from hairem_core.memory.chain import Break
 from hairem_core.memory.decay import half_life, strength
 from hairem_core.memory.errors import MemoryRefused
 from hairem_core.memory.fragment import KINDS, Fragment
@@ -224,24 +222,17 @@ class MemoryViews:
 
     async def verify(self) -> VerifyAnswer:
         """Return whether the chain of events is whole. Raises MemoryUnavailable."""
-        found = await self._store.events.verify()
-        if isinstance(found, Break):
+        found = await self._service.examine()
+        if found.what is not None:
             return VerifyAnswer(
-                whole=False, number=found.number, msg_id=found.msg_id, what=found.what
+                whole=False,
+                number=found.number,
+                msg_id=found.msg_id,
+                what=found.what,
+                anchor=found.anchor,
             )
-        try:
-            anchor = await self._service.archive.last_anchor()
-        except HairemError:
-            return VerifyAnswer(
-                whole=True, checked=found.checked, erased=found.erased, anchor="away"
-            )
-        if anchor is not None and (what := await self._differs(anchor, found.checked)):
-            return VerifyAnswer(whole=False, number=anchor.number, what=what, anchor="contradicts")
         return VerifyAnswer(
-            whole=True,
-            checked=found.checked,
-            erased=found.erased,
-            anchor="none" if anchor is None else "holds",
+            whole=True, checked=found.checked, erased=found.erased, anchor=found.anchor
         )
 
     async def forget(self, order: ForgetOrder) -> ForgetAnswer:
@@ -287,17 +278,6 @@ class MemoryViews:
             await upload.skip()
             raise
         return ImportAnswer.of(report)
-
-    async def _differs(self, anchor: Anchor, last: int) -> str | None:
-        """Return in what the chain is not the one that the archive knows."""
-        if anchor.number > last:
-            return f"is missing: the archive knows it, and now {last} is the last"
-        rows = await self._store.database.query(
-            "SELECT VALUE hash FROM raw_event WHERE number = $number", {"number": anchor.number}
-        )
-        if [bytes(each) for each in rows] != [anchor.hash]:
-            return "is not the one that the archive knows"
-        return None
 
     def _scope(self, agent_id: str | None) -> Scope:
         """Return what is looked at: one agent's memory, or with None everyone's."""

@@ -15,6 +15,7 @@ from hairem_core.memory.forget.selector import Selector
 from hairem_core.memory.fragment import Kind, RelationKind, Visibility
 from hairem_core.memory.portable.reader import Problem
 from hairem_core.memory.portable.report import ImportReport, Tally
+from hairem_core.memory.soundness import Witness
 from hairem_core.sdk.message import Timestamp
 from hairem_core.sdk.recollection import Why
 
@@ -203,10 +204,7 @@ class VerifyAnswer(_Model):
     """Events; None where it is broken."""
     erased: int | None = None
     """Of these, those whose content was dropped on purpose."""
-    anchor: Literal["none", "holds", "contradicts", "away"] = "none"
-    """Whether the archive, too, knows the chain as it is: it knows of none yet, it does, it knows
-    it otherwise, or it cannot be reached.
-    """
+    anchor: Witness = "none"
     number: int | None = None
     """Of the first event that is wrong."""
     msg_id: UUID | None = None

@@ -152,6 +152,11 @@ def verify(
         print(f"The chain is whole: {tables.counted(found['checked'], 'event')}{erased}.")
         if found["anchor"] == "away":
             complain("the archive cannot be reached, and bears no witness to it")
+        elif found["anchor"] == "lost":
+            complain(
+                "the archive knows nothing of it, though it bore witness once: it was deleted, or "
+                "is another one"
+            )
     else:
         print(f"The chain is broken: event {found['number']} {found['what']}.")
         if found["msg_id"]:

@@ -72,6 +72,14 @@ class FragmentStore:
         # Engine 3 answers None for what is not there.
         return {each.id for each in found if each is not None}
 
+    async def missing(self) -> int:
+        """Return how many are neither there nor gone on purpose. Raises MemoryUnavailable."""
+        ever = 0
+        for table in ("fragment", "gone"):
+            rows = await self._database.query(f"SELECT count() AS n FROM {table} GROUP ALL")  # noqa: S608
+            ever += rows[0]["n"] if rows else 0
+        return max(0, self._writer.head.seq - ever)
+
     async def forgotten(self, ids: Collection[UUID]) -> set[UUID]:
         """Return which of the ids are those of forgotten fragments. Raises MemoryUnavailable."""
         return await Tombstones(self._database).of("fragment", ids)

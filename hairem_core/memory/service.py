@@ -1,8 +1,10 @@
 """All of memory, put together: the store, and those who work on it in the background."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -10,7 +12,6 @@ from hairem_core.config.system import Language, MemoryConfig
 from hairem_core.errors import HairemError
 from hairem_core.memory.address import EMBEDDED
 from hairem_core.memory.agents import Identify
-from hairem_core.memory.archive.errors import ArchiveUnavailable
 from hairem_core.memory.archive.mover import ArchiveMover
 from hairem_core.memory.archive.place import ArchivePlace
 from hairem_core.memory.archive.store import ColdArchive
@@ -18,11 +19,17 @@ from hairem_core.memory.cold import ColdRecall
 from hairem_core.memory.dream.dreamer import Dreamer
 from hairem_core.memory.dream.parts import DreamProgress
 from hairem_core.memory.embedding import Embedder
+from hairem_core.memory.errors import MemoryUnavailable
 from hairem_core.memory.forget.forgetter import Forgetter, Traces
 from hairem_core.memory.interpret.interpreter import Interpreter
+from hairem_core.memory.soundness import Verdict, examine, hear
 from hairem_core.memory.store import MemoryStore
 from hairem_core.memory.zone import house_zone
 from hairem_core.sdk.chat import ChatRequest, ModelRole
+
+_LOGGER = logging.getLogger(__name__)
+_LOOK_AFTER = 10.0
+"""Seconds after the start at which the archive is asked what it knows."""
 
 
 class LanguageModel(Protocol):
@@ -46,6 +53,7 @@ class MemoryService:
         archive: ColdArchive,
         config: MemoryConfig,
         *,
+        place: ArchivePlace,
         language: Language,
         model: LanguageModel | None,
         publish: Callable[[DreamProgress], None] | None,
@@ -71,8 +79,11 @@ class MemoryService:
         store.recalled.append(self.interpreter.note_recall)
         store.forgotten.append(self.interpreter.forget)
         self._upkeep = asyncio.Lock()
-        self._archive_is_chosen = config.archive_url is not None
+        self._place = place
         self._first_look: asyncio.Task[None] | None = None
+        self._verdict = Verdict()
+        """What came of the last look at the chain of events, `_verdict_at`."""
+        self._verdict_at = datetime.min.replace(tzinfo=UTC)
         self.dreamer = Dreamer(
             store=store,
             config=config.dream,
@@ -129,6 +140,7 @@ class MemoryService:
             store,
             archive,
             config,
+            place=place,
             language=language,
             model=model,
             publish=publish,
@@ -143,13 +155,63 @@ class MemoryService:
         await self.forgetter.resume()
         self.interpreter.start()
         await self.dreamer.start()
-        if self._archive_is_chosen:
-            self._first_look = asyncio.create_task(self._look(), name="look at the archive")
+        self._first_look = asyncio.create_task(self._look(), name="look at memory")
+
+    async def examine(self) -> Verdict:
+        """Look whether what happened is as it was written down. Raises MemoryUnavailable."""
+        verdict = await examine(
+            self.store.database,
+            self.store.events,
+            self.archive,
+            was_witnessed=self.dreamer.was_witnessed(),
+        )
+        self._note(verdict)
+        return verdict
+
+    def _note(self, verdict: Verdict) -> None:
+        self._verdict, self._verdict_at = verdict, self.store.clock()
 
     async def _look(self) -> None:
-        """Have the log tell of an archive that is away before anybody needs it."""
-        with suppress(ArchiveUnavailable):
-            await self.archive.prepare()
+        """Have the log and health tell of what is lost, or away, before anybody needs it."""
+        try:
+            if self.store.database.has_lost:
+                verdict = await self.examine()
+                if missing := await self.store.fragments.missing():
+                    _LOGGER.warning(
+                        "%d memories of agents were lost; what was said is remembered again as far "
+                        "as its events are left",
+                        missing,
+                    )
+            elif await self._has_archive():
+                verdict = await hear(
+                    self.store.database,
+                    self.archive,
+                    self.store.writer.head.number,
+                    was_witnessed=self.dreamer.was_witnessed(),
+                )
+                if verdict.what is not None:  # else it may still be broken somewhere
+                    self._note(verdict)
+            else:
+                return
+        except MemoryUnavailable as err:
+            _LOGGER.warning("It cannot be told whether memory is whole: %s", err)
+            return
+        if verdict.what is not None:
+            _LOGGER.error("What happened is not whole: event %s %s", verdict.number, verdict.what)
+        elif verdict.anchor == "lost":
+            _LOGGER.error(
+                "%s bore witness to this memory once, and knows nothing of it now: it was "
+                "deleted, or is another one; what was archived is missing",
+                self.archive.where,
+            )
+
+    async def _has_archive(self) -> bool:
+        if self._place.is_chosen:
+            return True
+        # The usual file is there; but reading it is not to hold up those who speak first.
+        await asyncio.sleep(_LOOK_AFTER)
+        file = self._place.file
+        return self.dreamer.was_witnessed() or (file is not None and file.exists())
 
     async def _finish_forgetting(self) -> None:
         await self.forgetter.resume()
@@ -214,10 +276,18 @@ class MemoryService:
         described["dream"] = self.dreamer.status()
         if self.archive.problem is not None:
             described["archive_error"] = self.archive.problem
-        latest = self.dreamer.latest()
-        if latest is not None and latest.chain is not None and not latest.chain.is_whole:
-            described["chain_error"] = f"event {latest.chain.broken_at} {latest.chain.what}"
+        if (error := self._chain_error()) is not None:
+            described["chain_error"] = error
         return described
+
+    def _chain_error(self) -> str | None:
+        """Return what was wrong with the chain of events the last time that anybody looked."""
+        latest = self.dreamer.latest()
+        if latest is not None and latest.chain and latest.started_at > self._verdict_at:
+            chain = latest.chain
+            return None if chain.is_whole else f"event {chain.broken_at} {chain.what}"
+        verdict = self._verdict
+        return None if verdict.what is None else f"event {verdict.number} {verdict.what}"
 
     async def close(self) -> None:
         """End, and close everything. What was recorded is on disk already."""

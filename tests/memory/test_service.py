@@ -1,6 +1,7 @@
 """All of memory together: what is archived is found when asked for, and warm again once of use."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
@@ -8,9 +9,12 @@ import pytest
 from pydantic import SecretStr
 
 from hairem_core.config.system import MemoryConfig
+from hairem_core.memory import service as memory_service
+from hairem_core.memory.dream.words import in_words
 from hairem_core.memory.forget.selector import Selector
 from hairem_core.memory.scope import Scope
 from hairem_core.memory.service import MemoryService
+from hairem_core.memory.vacuum import vacuum
 from tests.memory.forget.house import AwayBus
 from tests.memory.interpret.models import ToldModel, facts_answer
 from tests.memory.messages import said
@@ -236,4 +240,74 @@ async def test_of_an_archive_that_is_away_it_is_known_before_anybody_needs_it(
     await until(lambda: "The archive is away, and all stays in memory" in caplog.text)
     assert "mysql://127.0.0.1:1/db: " in (await service.describe())["archive_error"]
     assert "secret" not in caplog.text
+    await service.close()
+
+
+async def test_an_archive_that_is_deleted_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory_service, "_LOOK_AFTER", 0.0)
+    service = await MemoryService.open(tmp_path, MemoryConfig())
+    await service.start()
+    await service.store.record(said(_CODE))
+    assert (await service.examine()).anchor == "none"
+    digest = await service.dreamer.dream()
+    assert digest.chain is not None
+    assert digest.chain.anchor == "kept"
+    assert (await service.examine()).anchor == "holds"
+    await service.close()
+    (tmp_path / "archive.sqlite3").unlink()
+
+    service = await MemoryService.open(tmp_path, MemoryConfig())
+    await service.start()
+    await until(lambda: "knows nothing of it now" in caplog.text)
+    verdict = await service.examine()
+    assert (verdict.anchor, verdict.what) == ("lost", None)
+    digest = await service.dreamer.dream()
+    assert "it is not the one that did before" in in_words(digest, "en")
+    assert "ce n'est pas celle d'avant" in in_words(digest, "fr")
+    assert (await service.examine()).anchor == "holds"
+    await service.close()
+
+
+async def test_a_store_that_is_deleted_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory_service, "_LOOK_AFTER", 0.0)
+    service = await MemoryService.open(tmp_path, MemoryConfig())
+    await service.start()
+    await service.store.record(said(_CODE))
+    await service.dreamer.dream()
+    assert "chain_error" not in await service.describe()
+    await service.close()
+    shutil.rmtree(tmp_path / "memory")
+
+    service = await MemoryService.open(tmp_path, MemoryConfig())
+    await service.start()
+    async with asyncio.timeout(10):
+        while "chain_error" not in (told := await service.describe()):
+            await asyncio.sleep(0.05)
+    assert told["chain_error"] == "event 1 is missing: the archive knows it, and now 0 is the last"
+    await service.close()
+
+
+async def test_whoever_goes_on_with_a_damaged_log_is_told_what_is_missing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = await MemoryService.open(tmp_path, MemoryConfig())
+    for number in range(20):
+        await service.store.record(said(f"thing {number}"))
+    await vacuum(service.store.database, service.store.writer)
+    await service.close()
+    (log,) = (tmp_path / "memory" / "clog").iterdir()
+    log.write_bytes(log.read_bytes().replace(b"thing 9", b"THING 9"))
+    (tmp_path / "memory.whole").unlink()
+
+    service = await MemoryService.open(tmp_path, MemoryConfig())
+    await service.start()
+    async with asyncio.timeout(10):
+        while "chain_error" not in (told := await service.describe()):
+            await asyncio.sleep(0.05)
+    assert told["chain_error"] == "event 10 is missing, and all that came after it"
+    assert "20 memories of agents were lost; what was said is remembered again" in caplog.text
     await service.close()

@@ -198,7 +198,7 @@ async def test_a_store_that_is_up_to_date_or_new_is_not_copied(
     async def fail(*_: object) -> None:
         raise AssertionError("it is copied")
 
-    monkeypatch.setattr("hairem_core.memory.database.make_changed_copy", fail)
+    monkeypatch.setattr("hairem_core.memory.schema.applying.make_changed_copy", fail)
     with pytest.raises(AssertionError, match="it is copied"):
         await Database.open(older)
     for _ in range(2):

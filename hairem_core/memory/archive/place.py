@@ -24,6 +24,8 @@ class ArchivePlace:
     tls: Tls | None
     folder: Path
     """From which a relative path of a file counts."""
+    is_chosen: bool
+    """Whether the configuration names it; else it is the usual file."""
 
     @classmethod
     def of(cls, config: MemoryConfig, folder: Path) -> Self:
@@ -33,7 +35,8 @@ class ArchivePlace:
             url = config.archive_url.get_secret_value()
         is_encrypted = config.archive_tls or config.archive_tls_ca is not None
         tls = Tls(ca=config.archive_tls_ca) if is_encrypted else None
-        return cls(url=url, tls=tls, folder=folder)
+        is_chosen = config.archive_url is not None
+        return cls(url=url, tls=tls, folder=folder, is_chosen=is_chosen)
 
     @property
     def file(self) -> Path | None:

@@ -71,8 +71,12 @@ class Chain(_Part):
     """Number of the first event where it does not hold."""
     what: str | None = None
     """What is wrong there."""
-    anchor: Literal["none", "kept", "away"] = "none"
-    """Whether the archive bears witness: it was not asked, it does, or it could not be reached."""
+    anchor: Literal["none", "kept", "anew", "away"] = "none"
+    """Whether the archive bears witness: it was not asked, it does, it does for the first time
+    though one did before, or it could not be reached.
+    """
+    store: str = ""
+    """Whose chain it bears witness to: an import brings dreams of other stores."""
 
 
 class Failure(_Part):

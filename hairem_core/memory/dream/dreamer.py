@@ -172,6 +172,10 @@ class Dreamer:
         last = self._journal.latest() if self._journal is not None else None
         return last.progress.digest if last is not None else None
 
+    def was_witnessed(self) -> bool:
+        """Return whether an archive has ever borne witness to this store's chain of events."""
+        return self._journal is not None and self._journal.was_witnessed()
+
     def status(self) -> dict[str, Any]:
         """Return what it does, when it dreamt last and when it will next, as JSON values."""
         is_dreaming = self._dreaming is not None and not self._dreaming.done()

@@ -105,6 +105,11 @@ class Journal:
         last = self._dreams[-1] if self._dreams else None
         return last if last is not None and last.state == "running" else None
 
+    def was_witnessed(self) -> bool:
+        """Return whether an archive has ever borne witness to this store's chain."""
+        chains = (each.progress.digest.chain for each in self._dreams)
+        return any(each and each.store == self._writer.store_id for each in chains)
+
     def calls_since(self, moment: datetime) -> int:
         """Return how often dreams that began after `moment` asked a model."""
         digests = (each.progress.digest for each in self._dreams)

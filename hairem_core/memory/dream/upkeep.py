@@ -14,6 +14,7 @@ from hairem_core.memory.dream.journal import Progress
 from hairem_core.memory.dream.parts import Interpreter, Mover, Witness
 from hairem_core.memory.dream.run import EVERYTHING, FADING, Run, chunks
 from hairem_core.memory.errors import MemoryUnavailable
+from hairem_core.memory.soundness import differs
 from hairem_core.memory.writer import Change
 
 _BATCH = 200
@@ -139,12 +140,14 @@ async def verify(run: Run, witness: Witness | None) -> None:
 
 async def _witnessed(run: Run, witness: Witness, check: ChainCheck, chain: Chain) -> Chain:
     """Return what the archive says to it: a chain can be whole and yet another, or shorter."""
+    database = run.store.database
     try:
         last = await witness.last_anchor()
-        if last is not None and (what := await _differs(run, last.number, last.hash, check)):
-            return chain.model_copy(
-                update={"is_whole": False, "broken_at": last.number, "what": what}
-            )
+        if last is not None:
+            what = await differs(database, last.number, last.hash, check.checked)
+            if what is not None:
+                wrong = {"is_whole": False, "broken_at": last.number, "what": what}
+                return chain.model_copy(update=wrong)
         await witness.anchor(check.checked, check.hash, run.dream.moment)
     except AnchorRefused as err:
         return chain.model_copy(
@@ -155,18 +158,10 @@ async def _witnessed(run: Run, witness: Witness, check: ChainCheck, chain: Chain
     except HairemError as err:
         run.progress.digest.fail("verify", str(err))
         return chain.model_copy(update={"anchor": "away"})
-    return chain.model_copy(update={"anchor": "kept"})
-
-
-async def _differs(run: Run, number: int, digest: bytes, check: ChainCheck) -> str | None:
-    if number > check.checked:
-        return f"is missing: the archive knows it, and now {check.checked} is the last"
-    rows = await run.store.database.query(
-        "SELECT VALUE hash FROM raw_event WHERE number = $number", {"number": number}
+    is_anew = last is None and run.journal.was_witnessed()
+    return chain.model_copy(
+        update={"anchor": "anew" if is_anew else "kept", "store": run.store.writer.store_id}
     )
-    if [bytes(each) for each in rows] != [digest]:
-        return "is not the one that the archive knows"
-    return None
 
 
 async def tell_learned(run: Run) -> None:

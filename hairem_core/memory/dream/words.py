@@ -49,6 +49,8 @@ _WORDS: dict[Language, dict[str, str]] = {
         "whole_alone": "The record of {checked} events is whole, as far as it can be told without "
         "the archive as a witness.",
         "kept": "The archive bears witness to it.",
+        "anew": "The archive bears witness to it from now on: it is not the one that did before, "
+        "and what was archived there is missing.",
         "broken": "THE RECORD OF EVENTS IS BROKEN: event {broken_at} {what}.",
         "unverified": "The record of events was not verified.",
         "more": "- and {count} more",
@@ -75,6 +77,8 @@ _WORDS: dict[Language, dict[str, str]] = {
         "whole_alone": "Le registre des {checked} événements est intact, autant qu'on puisse le "
         "dire sans le témoignage de l'archive.",
         "kept": "L'archive en témoigne.",
+        "anew": "L'archive en témoigne désormais : ce n'est pas celle d'avant, et ce qui y était "
+        "archivé manque.",
         "broken": "LE REGISTRE DES ÉVÉNEMENTS EST ROMPU : événement {broken_at}, {what}.",
         "unverified": "Le registre des événements n'a pas été vérifié.",
         "more": "- et {count} de plus",
@@ -134,7 +138,7 @@ def _chain(digest: Digest, words: Mapping[str, str]) -> str:
         return words["broken"].format(**chain.model_dump())
     form = words["whole_alone" if chain.anchor == "away" else "whole"]
     whole = form.format(**chain.model_dump())
-    return f"{whole} {words['kept']}" if chain.anchor == "kept" else whole
+    return f"{whole} {words[chain.anchor]}" if chain.anchor in ("kept", "anew") else whole
 
 
 def _line(words: Mapping[str, str], name: str, values: Mapping[str, Any]) -> str:
