@@ -75,8 +75,6 @@ class Chain(_Part):
     """Whether the archive bears witness: it was not asked, it does, it does for the first time
     though one did before, or it could not be reached.
     """
-    store: str = ""
-    """Whose chain it bears witness to: an import brings dreams of other stores."""
 
 
 class Failure(_Part):

@@ -41,6 +41,10 @@ class Progress(BaseModel):
     """Fragments that are being handed over to the archive, which has commits of its own."""
     refused: list[UUID] = Field(default_factory=list)
     """Syntheses that the model was asked for in vain."""
+    witnessed: str = ""
+    """The store whose chain of events an archive bore witness to: an import brings dreams of other
+    stores.
+    """
     digest: Digest
 
 
@@ -107,8 +111,7 @@ class Journal:
 
     def was_witnessed(self) -> bool:
         """Return whether an archive has ever borne witness to this store's chain."""
-        chains = (each.progress.digest.chain for each in self._dreams)
-        return any(each and each.store == self._writer.store_id for each in chains)
+        return any(each.progress.witnessed == self._writer.store_id for each in self._dreams)
 
     def calls_since(self, moment: datetime) -> int:
         """Return how often dreams that began after `moment` asked a model."""

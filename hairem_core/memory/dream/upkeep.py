@@ -132,6 +132,8 @@ async def verify(run: Run, witness: Witness | None) -> None:
 
     async def note(change: Change, draft: Progress) -> None:
         draft.digest.chain = chain
+        if chain.anchor in ("kept", "anew"):
+            draft.witnessed = run.store.writer.store_id
         if chain.anchor == "away":
             draft.digest.skipped["verify"] = "archive_away"
 
@@ -159,9 +161,7 @@ async def _witnessed(run: Run, witness: Witness, check: ChainCheck, chain: Chain
         run.progress.digest.fail("verify", str(err))
         return chain.model_copy(update={"anchor": "away"})
     is_anew = last is None and run.journal.was_witnessed()
-    return chain.model_copy(
-        update={"anchor": "anew" if is_anew else "kept", "store": run.store.writer.store_id}
-    )
+    return chain.model_copy(update={"anchor": "anew" if is_anew else "kept"})
 
 
 async def tell_learned(run: Run) -> None:
