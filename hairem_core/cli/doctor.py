@@ -210,19 +210,24 @@ async def _archive(places: Places, config: SystemConfig) -> Finding:
         archive = stats["archive"]
     except NotRunning, KeyError:
         return await _archive_from_here(places, config)
-    if archive["status"] == "up":
-        return Finding("ok", "archive", archive["where"])
-    return _archive_away(archive["error"], config)
+    if archive["status"] != "up":
+        return _archive_away(archive["error"], config)
+    if archive["engine"] == "sqlite":
+        # It answers as long as nobody asks for what is damaged.
+        return await _archive_from_here(places, config, in_use=True)
+    return Finding("ok", "archive", archive["where"])
 
 
-async def _archive_from_here(places: Places, config: SystemConfig) -> Finding:
-    """Look at the archive, where no H-Core can be asked."""
+async def _archive_from_here(
+    places: Places, config: SystemConfig, *, in_use: bool = False
+) -> Finding:
+    """Look at the archive without asking H-Core, which may have it `in_use`."""
     from hairem_core.memory.archive.errors import ArchiveUnavailable
     from hairem_core.memory.archive.place import ArchivePlace
 
     try:
         place = ArchivePlace.of(config.memory, places.data)
-        return Finding("ok", "archive", await place.look(_LOOK_SECONDS))
+        return Finding("ok", "archive", await place.look(_LOOK_SECONDS, in_use=in_use))
     except ArchiveUnavailable as err:
         return _archive_away(str(err), config)
 

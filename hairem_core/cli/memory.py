@@ -308,6 +308,8 @@ def _print_report(report: dict[str, Any]) -> None:
     headers = ("of", "added", "known", "left out", "refused")
     tables.grid(headers, [row for row in rows if any(row[1:])], tables.console())
     print(f"\nRead {tables.counted(report['lines'], 'line')}, added {report['added']:,}.")
+    if report["chain"] == "appended":
+        print("Its events have new places, behind those that were here: their chain is not kept.")
     if broken := report["chain_break"]:
         print(f"The chain is broken: event {broken['number']} {broken['what']}.")
     for note in report["notes"]:

@@ -20,6 +20,11 @@ _TEXTS = {
             "not answer this. Set llm.chat.model in config/system.yaml, or HAIREM_CHAT_MODEL, to "
             "make me clever."
         ),
+        "heard": (
+            "No language model is configured: I keep in mind what I am told, but can say no more "
+            "to this. Set llm.chat.model in config/system.yaml, or HAIREM_CHAT_MODEL, to make me "
+            "clever."
+        ),
         "no_tool": "I understood, but nothing here lets me do that to the house: {target}.",
         "noted": "Noted. I keep what I am told, so I will remember: “{what}”.",
         "remembered": "I remember this: {what}.",
@@ -51,6 +56,11 @@ _TEXTS = {
             "Aucun modèle de langage n'est configuré : je sais exécuter des ordres simples, "
             "retenir et me souvenir, mais pas répondre à cela. Pour m'apprendre à réfléchir, il "
             "suffit de renseigner llm.chat.model dans config/system.yaml, ou HAIREM_CHAT_MODEL."
+        ),
+        "heard": (
+            "Aucun modèle de langage n'est configuré : je retiens ce qu'on me dit, mais ne peux "
+            "rien en dire de plus. Pour m'apprendre à réfléchir, il suffit de renseigner "
+            "llm.chat.model dans config/system.yaml, ou HAIREM_CHAT_MODEL."
         ),
         "no_tool": "J'ai compris, mais rien ici ne me permet d'agir sur la maison : {target}.",
         "noted": "C'est noté. Je garde ce qu'on me dit, je m'en souviendrai donc : « {what} ».",
@@ -126,7 +136,7 @@ def _speak(said: str, messages: Sequence[ChatMessage], texts: dict[str, str]) ->
         return _answer(said, messages, texts)
     if (told := _words.told_to_remember(said)) is not None:
         return texts["noted"].format(what=told)
-    return texts["no_model"]
+    return texts["heard"]
 
 
 def _answer(said: str, messages: Sequence[ChatMessage], texts: dict[str, str]) -> str:

@@ -112,7 +112,7 @@ class Database:
     @classmethod
     async def look(cls, url: str) -> None:
         """Open the database at `url` as it is, and close it. Raises MemoryUnavailable."""
-        self = await cls._connected(url)
+        self = await cls._connected(url, only_looks=True)
         try:
             await applied_steps(self)
         finally:
@@ -124,7 +124,7 @@ class Database:
         return cls(url, await connect(url, where), where=where, lock=None)
 
     @classmethod
-    async def _connected(cls, url: str) -> Self:
+    async def _connected(cls, url: str, *, only_looks: bool = False) -> Self:
         scheme = url.partition("://")[0]
         if scheme not in ("surrealkv", "ws", "wss"):
             raise MemoryUnavailable(
@@ -136,7 +136,7 @@ class Database:
         lock, guard = None, None
         if scheme == "surrealkv":
             folder = Path(url.removeprefix(EMBEDDED))
-            lock, guard = lock_folder(folder), LogGuard(folder)
+            lock, guard = lock_folder(folder), LogGuard(folder, keeps_all=only_looks)
         try:
             connection = await connect(url, where, guard)
             return cls(url, connection, where=where, lock=lock, guard=guard)

@@ -53,6 +53,13 @@ class Gate:
             self._open.set()
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder that is not there, and those it lies in, its owner's alone. Raises OSError."""
+    if not folder.is_dir():
+        make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def beside(folder: Path, ending: str) -> Path:
     """Return the folder beside a store's whose name has this ending."""
     return folder.with_name(f"{folder.name}{ending}")
@@ -103,8 +110,7 @@ def lock_folder(folder: Path) -> int:
     """
     path = folder.with_name(f"{folder.name}.lock")
     try:
-        if not folder.parent.exists():
-            folder.parent.mkdir(parents=True, exist_ok=True)
+        make_private(folder.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as err:
         raise MemoryUnavailable(
@@ -115,7 +121,7 @@ def lock_folder(folder: Path) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _recover(folder)
-        folder.mkdir(exist_ok=True)
+        make_private(folder)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(13, "Permission denied")
     except BlockingIOError as err:

@@ -29,8 +29,10 @@ _NOTE_SECONDS = 0.5
 class LogGuard:
     """Guards the log of one embedded store. It never waits for the disk."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, keeps_all: bool = False) -> None:
+        """With `keeps_all` nothing is ever cut off: for who only looks."""
         self._folder = folder
+        self._keeps_all = keeps_all
         self._held = beside(folder, HELD)
         self._held_of = self._held / "of"
         """Says of which folder they are."""
@@ -49,7 +51,7 @@ class LogGuard:
         self.put_back()  # a process died while it opened them
         logs = self._logs()
         try:
-            self._held.mkdir()
+            self._held.mkdir(mode=0o700)
             self._held_of.write_text(self._identity(), encoding="ascii")
             for each in logs:
                 os.link(each, self._held / each.name)
@@ -68,6 +70,13 @@ class LogGuard:
         for each in cut:
             log = self._log_of(each)
             left, was = log.stat().st_size if log.exists() else 0, each.stat().st_size
+            if known is None and self._keeps_all:
+                return MemoryUnavailable(
+                    f"of the {was:,} bytes of {each.name}, those after {left:,} cannot be read",
+                    where=str(self._folder),
+                    hint=f"Without {self._whole.name} the next start goes on before that, and "
+                    "keeps the log.",
+                )
             if known is not None and (each.name, left) < known:
                 return MemoryUnavailable(
                     f"its log is damaged: of the {was:,} bytes of {each.name}, those after "

@@ -96,6 +96,15 @@ async def test_doctor_tells_of_an_archive_that_is_no_database(tmp_path: Path) ->
         code, row = await archive()
         assert (code, row["status"]) == (1, "wrong")
         assert row["how"].startswith(told)
+        # As one that is damaged where nobody has asked yet.
+        (data / "old.sqlite3").unlink()
+        await hairem("memory", "export", "-", "--data", data)
+        assert (await archive())[1]["status"] == "ok"
+        with (data / "old.sqlite3").open("r+b") as file:
+            file.seek(4096)
+            file.write(b"garbled" * 1_000)
+        code, row = await archive()
+        assert (code, row["status"]) == (1, "wrong")
     (data / "old.sqlite3").write_bytes(b"")
     code, row = await archive()
     assert (code, row["status"], row["how"]) == (0, "ok", str(data / "old.sqlite3"))

@@ -108,6 +108,13 @@ async def test_doctor_looks_into_the_memory_of_a_house_that_is_stopped(tmp_path:
     status, how = await row()
     assert status == "wrong"
     assert how.startswith("embedded, in the data folder; its log is damaged: of the ")
+    (tmp_path / "memory.whole").unlink()
+    as_it_is = log.read_bytes()
+    for _ in range(2):
+        status, how = await row()
+        assert (status, "cannot be read" in how) == ("wrong", True)
+    assert log.read_bytes() == as_it_is
+    assert not list(tmp_path.glob("memory*-*"))
 
 
 async def test_health_has_a_row_for_each_part(core: RunningCore, tmp_path: Path) -> None:

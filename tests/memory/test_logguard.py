@@ -277,3 +277,24 @@ async def test_an_engine_that_cannot_be_opened_either_is_tried_again(
     await told(store, "after")
     assert len(await heard(store)) == 41
     await store.close()
+
+
+async def test_nobody_else_reads_what_is_remembered(tmp_path: Path) -> None:
+    house = tmp_path / "house"
+    before = os.umask(0o022)
+    try:
+        store = await opened(house / "memory")
+        await told(store, "the safe opens with 4711", "and so on", "and on")
+        await store.close()
+        damage(house / "memory", 0.95)
+        (house / "memory.whole").unlink()
+        store = await opened(house / "memory")
+        await vacuum(store.database, store.writer)
+        await store.close()
+    finally:
+        os.umask(before)
+    tops = {each.name.partition("-")[0]: each.stat().st_mode & 0o077 for each in house.iterdir()}
+    assert tops.keys() >= {"memory", "memory.damaged", "recall"}
+    open_to_others = {name for name, mode in tops.items() if mode}
+    assert open_to_others == {"memory.whole"}  # two numbers
+    assert house.stat().st_mode & 0o077 == 0

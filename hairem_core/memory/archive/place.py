@@ -46,13 +46,14 @@ class ArchivePlace:
             return None
         return (self.folder / (address.database or "")).absolute()
 
-    async def look(self, seconds: float) -> str:
+    async def look(self, seconds: float, *, in_use: bool = False) -> str:
         """Return where it is, after a look that neither makes nor changes anything.
 
-        Raises ArchiveUnavailable where it cannot be used, or does not answer in that time.
+        `in_use` says that an H-Core may be writing to it. Raises ArchiveUnavailable where it cannot
+        be used, or does not answer in that time.
         """
         if self.file is not None:
-            return await asyncio.to_thread(_look_at_file, self.file)
+            return await asyncio.to_thread(_look_at_file, self.file, in_use=in_use)
         engine = Engine.of(self.url, self.tls)
         try:
             async with asyncio.timeout(seconds), engine.reading.connect() as connection:
@@ -67,17 +68,19 @@ class ArchivePlace:
         return engine.where
 
 
-def _look_at_file(path: Path) -> str:
+def _look_at_file(path: Path, *, in_use: bool) -> str:
     if not path.exists():
-        return f"{path} (made at the first start)"
+        return f"{path} (made when it is needed)"
     if Path(f"{path}-journal").exists():
+        if in_use:
+            return str(path)
         # Looking into it would put it in order.
         return f"{path} (a write broke off; put in order at the next start)"
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
             [[found], *_] = connection.execute("PRAGMA quick_check(1)").fetchall()
     except (sqlite3.Error, OSError) as err:
-        found = str(err)
+        found = "ok" if in_use and "locked" in str(err) else str(err)
     if found != "ok":
         raise ArchiveUnavailable(
             " ".join(found.split()),

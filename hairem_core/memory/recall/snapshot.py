@@ -12,6 +12,7 @@ from uuid import UUID
 
 import numpy as np
 
+from hairem_core.memory.folder import make_private
 from hairem_core.memory.recall.text import FORMAT
 
 _NAME = "columns"
@@ -21,7 +22,7 @@ _DIGEST = 32
 
 def save(folder: Path, columns: Mapping[UUID, Mapping[str, Any]], stamp: str, model: str) -> None:
     """Write every agent's columns. `stamp` says up to which commit, `model` whose vectors."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     temporary = folder / f".{_NAME}.new"
     with temporary.open("w+b") as file:
         file.write(bytes(_DIGEST))

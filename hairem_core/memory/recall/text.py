@@ -17,6 +17,7 @@ import tantivy
 from tantivy import FieldType, Occur, Query
 
 from hairem_core.memory.arrays import Floats, Ints
+from hairem_core.memory.folder import make_private
 from hairem_core.memory.fragment import Fragment, Kind
 from hairem_core.memory.interpret.slots import words_of_slot
 from hairem_core.memory.language import LANGUAGES, analyzer, date_words
@@ -73,7 +74,7 @@ class TextIndex:
         if folder is None:
             self._index = tantivy.Index(self._schema)
         else:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private(folder)
             self._sums = _checked(folder)
             self._index = tantivy.Index(self._schema, str(folder))
         # A commit is made visible by `commit` itself: the watcher that would do it too competes
