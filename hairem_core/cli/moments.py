@@ -4,25 +4,16 @@ import re
 from datetime import datetime, time, timedelta
 
 from hairem_core.cli.options import WrongInput
+from hairem_core.memory.days import DAYS_AGO, UNITS
 
 _UNITS = {
     "minute": timedelta(minutes=1),
     "hour": timedelta(hours=1),
     "heure": timedelta(hours=1),
-    "day": timedelta(days=1),
-    "jour": timedelta(days=1),
-    "week": timedelta(weeks=1),
-    "semaine": timedelta(weeks=1),
-}
+} | {unit: timedelta(days=days) for unit, days in UNITS.items()}
 _AGO = re.compile(
     rf"(?:(\d{{1,4}}) ({'|'.join(_UNITS)})s? ago|il y a (\d{{1,4}}) ({'|'.join(_UNITS)})s?)"
 )
-_DAYS = {
-    "today": 0,
-    "aujourd'hui": 0,
-    "yesterday": 1,
-    "hier": 1,
-}
 
 
 def moment(text: str, option: str, *, now: datetime, is_end: bool = False) -> datetime:
@@ -33,7 +24,7 @@ def moment(text: str, option: str, *, now: datetime, is_end: bool = False) -> da
     written = " ".join(text.lower().replace("\u2019", "'").split())
     if written in ("now", "maintenant"):
         return now
-    if (days := _DAYS.get(written)) is not None:
+    if (days := DAYS_AGO.get(written)) is not None:
         return _of_day(now - timedelta(days=days), is_end)
     if match := _AGO.fullmatch(written):
         count, unit = match[1] or match[3], match[2] or match[4]

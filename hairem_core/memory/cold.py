@@ -14,6 +14,7 @@ from hairem_core.errors import HairemError
 from hairem_core.memory import decay
 from hairem_core.memory.archive.mover import ArchiveMover
 from hairem_core.memory.archive.store import ColdArchive
+from hairem_core.memory.days import without_days
 from hairem_core.memory.fragment import Fragment
 from hairem_core.memory.fragments import FragmentStore
 from hairem_core.memory.language import words_of
@@ -124,6 +125,15 @@ class ColdRecall:
             await self._mover.restore(ids)
         except HairemError as err:
             _LOGGER.warning("What was recalled from the archive stays there: %s", err)
+
+
+def beside_days(question: Question) -> Question:
+    """Return what a question asks for beside the days of which it speaks as "today".
+
+    In the archive nothing is found by its day, and what has the word there means another one.
+    """
+    text = without_days(question.text)
+    return replace(question, text=text, vector=question.vector if words_of(text) else None)
 
 
 def merged(

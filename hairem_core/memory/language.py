@@ -1,9 +1,11 @@
 """How recall reads text: the same words in two forms count as one, in English and in French."""
 
 import functools
-from datetime import datetime
+from datetime import date
 
 import tantivy
+
+from hairem_core.memory.days import MONTHS
 
 _ENGLISH = """
     a about after again all also am an and any are as at be because been before being but by can
@@ -54,18 +56,9 @@ def words_of(text: str) -> frozenset[str]:
     return frozenset(word for each in _analyzers() for word in each.analyze(text))
 
 
-def date_words(at: datetime, language: str) -> str:
+def date_words(at: date, language: str) -> str:
     """Return a day as it is spoken of in "english" or "french": `8 May 2023`, `8 mai 2023`."""
-    return f"{at.day} {_MONTHS[language][at.month - 1]} {at.year}"
-
-
-_ENGLISH_MONTHS = """
-    January February March April May June July August September October November December
-"""
-_FRENCH_MONTHS = """
-    janvier février mars avril mai juin juillet août septembre octobre novembre décembre
-"""
-_MONTHS = {"english": _ENGLISH_MONTHS.split(), "french": _FRENCH_MONTHS.split()}
+    return f"{at.day} {MONTHS[language][at.month - 1]} {at.year}"
 
 
 def _small_words() -> set[str]:

@@ -12,8 +12,9 @@ from uuid import UUID, uuid7
 from hairem_core.errors import HairemError
 from hairem_core.memory.agents import AgentNames, Identify
 from hairem_core.memory.backfill import make_missing_episodes
-from hairem_core.memory.cold import ColdRecall, Found, merged
+from hairem_core.memory.cold import ColdRecall, Found, beside_days, merged
 from hairem_core.memory.database import Database
+from hairem_core.memory.days import days_asked_about
 from hairem_core.memory.embedding import Embedder, EmbeddingQueue, NoEmbedder, QuestionEmbedder
 from hairem_core.memory.episodes import EpisodeMaker
 from hairem_core.memory.errors import UnknownFragment
@@ -32,6 +33,7 @@ from hairem_core.memory.scope import Scope
 from hairem_core.memory.state import AgentState
 from hairem_core.memory.usage import UseCounter
 from hairem_core.memory.writer import Writer
+from hairem_core.memory.zone import local
 from hairem_core.sdk.message import Message, now
 from hairem_core.sdk.recollection import Recollection
 
@@ -218,6 +220,8 @@ class MemoryStore:
         names = [name for _, name in self.index.speakers(scope)]
         asked = impersonal(text, names)
         vector = await self._questions.vector(asked) if limit > 0 and text.strip() else None
+        today = local(filters.get("as_of") or self.clock(), self.index.zone).date()
+        filters["days"] = days_asked_about(text, today)
         return Question(text=text, limit=limit, impersonal=asked, vector=vector, **filters)
 
     async def find(
@@ -236,6 +240,8 @@ class MemoryStore:
         # Much of what was held once is archived by now.
         if self.cold is None or not (include_archived or question.as_of is not None):
             return Found(hits=warm)
+        if question.days and warm:
+            question = beside_days(question)
         try:
             cold = await self.cold.search(
                 scope, question, model=self.embedder.model, now=self.clock()

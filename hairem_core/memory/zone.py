@@ -1,6 +1,6 @@
 """The zone of the house: people speak of its days, not of UTC's."""
 
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from hairem_core.config.system import DreamConfig
@@ -19,6 +19,18 @@ def local(at: datetime, zone: tzinfo | None) -> datetime:
         return at.astimezone(zone)
     except OverflowError, ValueError:
         return at  # on the calendar's first or last day, another zone may be beyond it
+
+
+def bounds(day: date, zone: tzinfo | None) -> tuple[datetime, datetime]:
+    """Return when a day of the house begins, and when the next one does: it may have 23 hours.
+
+    `zone` None is the system's.
+    """
+    first, last = date.min + timedelta(days=1), date.max - timedelta(days=2)
+    day = min(max(day, first), last)  # of the calendar's ends, another zone may be beyond it
+    ends = (datetime.combine(each, time.min, zone) for each in (day, day + timedelta(days=1)))
+    start, end = (each.astimezone(UTC) for each in ends)
+    return start, end
 
 
 def zone_name(zone: tzinfo | None) -> str:

@@ -128,6 +128,8 @@ def _had(packed: bytes) -> tuple[bytes, str | None]:
         ("2026-05-01T14:00:30", False, (2026, 5, 1, 14, 0, 30)),
         (" Yesterday ", False, (2026, 11, 20)),
         ("hier", True, (2026, 11, 20, 23, 59, 59, 999_999)),
+        ("The day before yesterday", False, (2026, 11, 19)),
+        ("avant-hier", False, (2026, 11, 19)),
         ("aujourd'hui", False, (2026, 11, 21)),
         ("Aujourd\u2019hui", False, (2026, 11, 21)),
         ("3 days ago", True, (2026, 11, 18, 19, 30)),

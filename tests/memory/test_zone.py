@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from hairem_core.api.dreams import Dreams
 from hairem_core.config.system import DreamConfig, Language, MemoryConfig
 from hairem_core.memory.service import MemoryService
 from hairem_core.memory.store import MemoryStore
-from hairem_core.memory.zone import local, zone_name
+from hairem_core.memory.zone import bounds, local, zone_name
 from hairem_core.sdk.chat import ChatRequest
 from tests.memory.dream.scene import (
     NOW,
@@ -203,6 +203,19 @@ def test_the_calendar_s_ends_stay_where_they_are(system_zone: SetZone) -> None:
     assert local(first, None) == first
     system_zone(TOKYO)
     assert local(last, None) == last
+
+
+def test_a_day_has_the_hours_that_its_clocks_show(system_zone: SetZone) -> None:
+    system_zone(NEW_YORK)
+    for zone in (ZoneInfo(NEW_YORK), None):
+        for day, hours in ((7, 24), (8, 23), (9, 24)):
+            start, end = bounds(date(2026, 3, day), zone)
+            assert end - start == timedelta(hours=hours)
+            assert local(start, zone).date() == date(2026, 3, day)
+            assert local(end, zone).date() == date(2026, 3, day + 1)
+        for last in (date.min, date.max):
+            start, end = bounds(last, zone)
+            assert start < end
 
 
 def test_zones_are_told_from_each_other(system_zone: SetZone) -> None:

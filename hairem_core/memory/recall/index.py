@@ -53,7 +53,8 @@ class RecallIndex:
         self._folder = folder
         self._database = database
         self._origin = f"{store_id} {zone_name(zone)}"
-        self._zone = zone
+        self.zone = zone
+        """Of the days under which fragments are found; None is the system's."""
         self.model = model
         """Of the embeddings; vectors of other models are not taken in."""
         self._contents = self._made(folder)
@@ -211,7 +212,7 @@ class RecallIndex:
 
     def _made(self, folder: Path | None) -> Contents:
         return Contents(
-            folder, self._database, origin=self._origin, zone=self._zone, model=self.model
+            folder, self._database, origin=self._origin, zone=self.zone, model=self.model
         )
 
     async def _commit(self) -> None:

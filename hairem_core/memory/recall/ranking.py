@@ -15,12 +15,13 @@ drowns what is asked for in what is new.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 import numpy as np
 
 from hairem_core.memory.arrays import Bools, Floats, Ints, Vectors
+from hairem_core.memory.days import without_days
 from hairem_core.memory.decay import strengths
 from hairem_core.memory.fragment import KINDS, Kind
 from hairem_core.memory.interpret.slots import words_of_question
@@ -75,6 +76,8 @@ class Question:
     """Said then or before."""
     as_of: datetime | None = None
     """What was held at this time; None: what holds."""
+    days: tuple[date, ...] = ()
+    """Those of the house of which it speaks as "today" or "last Monday"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +128,12 @@ def rank(
     allowed = np.concatenate([_allowed(part, scope, question, exclude) for part in parts])
     if question.about:
         allowed &= _rows_mask(text.about(question.about, scope), parts, start)
-    words = _words(text, scope, filters, question, parts, start)
+    days = text.spoken_on(question.days, scope, filters)
+    words = _words(text, scope, filters, question, days, parts, start)
     meaning = np.zeros(start, np.float32)
-    if question.vector is not None:
+    # "What did we do today?" is near in meaning to whatever else was asked or said of a today.
+    is_of_day = bool(days) and not text.words(without_days(question.text))
+    if question.vector is not None and not is_of_day:
         meaning = np.concatenate([_meaning(part, question.vector, scope) for part in parts])
     words, meaning = words * allowed, meaning * allowed
     answers = np.concatenate([_answers(part, question) for part in parts])
@@ -237,12 +243,13 @@ def _words(
     scope: Scope,
     filters: Filters,
     question: Question,
+    days: Sequence[date],
     parts: Sequence[Part],
     size: int,
 ) -> Floats:
     """Return BM25 of every row, 0 of those beyond the best; shape (size,)."""
     asked = question.impersonal if text.words(question.impersonal) else question.text
-    seqs, scores = text.search(asked, scope, filters, limit=_HITS)
+    seqs, scores = text.search(asked, scope, filters, limit=_HITS, days=days)
     words = np.zeros(size, np.float32)
     for part in parts:
         rows = part.columns.rows_of(seqs, part.size)

@@ -9,7 +9,7 @@ import logging
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import date, tzinfo
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import tantivy
 from tantivy import FieldType, Occur, Query
 
 from hairem_core.memory.arrays import Floats, Ints
+from hairem_core.memory.days import without_days
 from hairem_core.memory.folder import make_private
 from hairem_core.memory.fragment import Fragment, Kind
 from hairem_core.memory.interpret.slots import words_of_slot
@@ -24,7 +25,7 @@ from hairem_core.memory.language import LANGUAGES, analyzer, date_words
 from hairem_core.memory.recall.columns import milliseconds
 from hairem_core.memory.recall.telling import telling
 from hairem_core.memory.scope import READER_FIELD, Scope, readers
-from hairem_core.memory.zone import local
+from hairem_core.memory.zone import bounds, local
 
 _LOGGER = logging.getLogger(__name__)
 FORMAT = "7"
@@ -35,6 +36,12 @@ _TIE = 0.1
 """Share of the weaker language's score. A word found in both languages is still one word."""
 _OWN = 2
 """How often a fragment's own words count beside those around it."""
+_MENTIONED = 0.02
+"""Share of its score that "today" keeps where that day is looked for: on any other, "today" was
+that one. What has the word is found after what was said on the day.
+"""
+_DATED = 0.3
+"""Share of a day's score that its words have in what was said on another one."""
 _NARROW = 3
 """Who sees less than one fragment in so many has the others left out word by word. Measured: of one
 in ten, that takes 0.6 of the time; of all, 1.5.
@@ -136,15 +143,38 @@ class TextIndex:
         """Return whether a text has words that say something."""
         return any(each.analyze(text) for each in self._analyzers.values())
 
+    def spoken_on(self, days: Sequence[date], scope: Scope, filters: Filters) -> list[date]:
+        """Return on which of some days something was said that may be found."""
+        limits = self._limits(filters)
+        if (mine := scope.text_query(self._schema)) is not None:
+            limits.append(mine)
+        musts = [(Occur.Must, each) for each in limits]
+        searcher = self._index.searcher()
+
+        def has_any(day: date) -> bool:
+            query = Query.boolean_query([*musts, (Occur.Must, self._said_on(day))])
+            return bool(searcher.search(query, 1, count=False).hits)
+
+        return [day for day in days if has_any(day)]
+
     def search(
-        self, text: str, scope: Scope, filters: Filters, *, limit: int
+        self,
+        text: str,
+        scope: Scope,
+        filters: Filters,
+        *,
+        limit: int,
+        days: Sequence[date] = (),
     ) -> tuple[Ints, Floats]:
-        """Return numbers and BM25 scores of the best `limit` fragments, best first."""
+        """Return numbers and BM25 scores of the best `limit` fragments, best first.
+
+        `days` are those of which the text speaks as "today": they are found by their dates.
+        """
         searcher = self._index.searcher()
         mine, limits = scope.text_query(self._schema), self._limits(filters)
         # Whose it is: of the few who may see it, few hits of each word are left to be scored.
         is_narrow = mine is not None and _NARROW * self._seen(scope, searcher) < searcher.num_docs
-        query = self._query(text, mine if is_narrow else None)
+        query = self._query(text, days, mine if is_narrow else None)
         if query is None:
             return np.zeros(0, np.int64), np.zeros(0)
         if mine is not None and not is_narrow:
@@ -191,22 +221,49 @@ class TextIndex:
             fresh.replace(self._folder / _SUMS)
             self._sums = sums
 
-    def _query(self, text: str, mine: Query | None) -> Query | None:
-        """Return: any of the words, the better of the two languages counting.
+    def _query(self, text: str, days: Sequence[date], mine: Query | None) -> Query | None:
+        """Return: any of the words, or one of the days; the better of the two languages counting.
 
         With `mine`, each word counts in those fragments alone.
         """
         by_language = []
+        beside = without_days(text) if days else text
         for language, each in self._analyzers.items():
-            terms = []
+            terms, full = [], set(each.analyze(beside))
             for word in sorted(set(each.analyze(text))):
-                term = Query.term_query(self._schema, language, word, "freq")
-                if mine is not None:
-                    term = Query.boolean_query([(Occur.Must, mine), (Occur.Must, term)])
-                terms.append((Occur.Should, term))
+                term = self._term(language, word)
+                terms.append(term if word in full else Query.boost_query(term, _MENTIONED))
+            if days:
+                dates = [self._day(day, language) for day in days]
+                terms.append(Query.disjunction_max_query(dates))
+            if mine is not None:
+                terms = [
+                    Query.boolean_query([(Occur.Must, mine), (Occur.Must, term)]) for term in terms
+                ]
             if terms:
-                by_language.append(Query.boolean_query(terms))
+                by_language.append(Query.boolean_query([(Occur.Should, term) for term in terms]))
         return Query.disjunction_max_query(by_language, _TIE) if by_language else None
+
+    def _term(self, language: str, word: str) -> Query:
+        return Query.term_query(self._schema, language, word, "freq")
+
+    def _day(self, day: date, language: str) -> Query:
+        """Return: all the words of a date, which count in full for what was said on that day.
+
+        Said on another one, "dinner on 8 May" may be of it, and "dinner at 8" in May is not.
+        """
+        words = self._analyzers[language].analyze(date_words(day, language))
+        dated = Query.boolean_query([(Occur.Must, self._term(language, each)) for each in words])
+        said = Query.const_score_query(self._said_on(day), 0.0)
+        own = Query.boolean_query([(Occur.Must, said), (Occur.Must, dated)])
+        return Query.disjunction_max_query([own, Query.boost_query(dated, _DATED)])
+
+    def _said_on(self, day: date) -> Query:
+        start, end = bounds(day, self._zone)
+        return self._between(milliseconds(start), milliseconds(end) - 1)
+
+    def _between(self, since: int, until: int) -> Query:
+        return Query.range_query(self._schema, "at", FieldType.Integer, since, until)
 
     @staticmethod
     def _seen(scope: Scope, searcher: tantivy.Searcher) -> int:
@@ -222,7 +279,7 @@ class TextIndex:
         if filters.since is not None or filters.until is not None:
             since = _LONG_AGO if filters.since is None else filters.since
             until = _FAR_OFF if filters.until is None else filters.until
-            limits.append(Query.range_query(self._schema, "at", FieldType.Integer, since, until))
+            limits.append(self._between(since, until))
         return limits
 
     def _any(self, field: str, values: Sequence[str]) -> Query:
