@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from errno import ENOTDIR
 from pathlib import Path
 
 from hairem_core.memory.errors import MemoryInUse, MemoryUnavailable
@@ -57,7 +58,10 @@ def make_private(folder: Path) -> None:
     """Make a folder that is not there, and those it lies in, its owner's alone. Raises OSError."""
     if not folder.is_dir():
         make_private(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except FileExistsError as err:
+            raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(folder)) from err
 
 
 def beside(folder: Path, ending: str) -> Path:

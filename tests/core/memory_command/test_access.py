@@ -51,7 +51,7 @@ async def test_two_commands_at_once(house: House) -> None:
 async def test_a_file_in_the_place_of_the_index(stopped: House) -> None:
     shutil.rmtree(stopped.data / "recall")
     (stopped.data / "recall").touch()
-    told = f"hairem: {stopped.data / 'recall'}: the recall index cannot be written: [Errno 17] "
+    told = f"hairem: {stopped.data / 'recall'}: the recall index cannot be written: [Errno 20] "
     for command in (("memory", "stats"), ("up", "--port", "0")):
         done = await hairem(*command, "--data", stopped.data, "--config", stopped.config)
         assert (done.code, done.out) == (2, "")
