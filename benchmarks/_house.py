@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from hairem_core.memory.arrays import Vectors
+from hairem_core.memory.days import days_asked_about, without_days
 from hairem_core.memory.language import words_of
 from hairem_core.sdk.message import Message, MessageType, Topic
 from hairem_core.sdk.utterance import Utterance
@@ -116,13 +117,20 @@ def said(count: int, *, seed: int = 1) -> Iterator[Said]:
 
 
 def questions(sayings: Sequence[Said], count: int, *, seed: int = 2) -> list[tuple[str, Said]]:
-    """Return questions, each with what it asks for: some of its words, and whose they are."""
+    """Return questions, each with what it asks for: some of its words, and whose they are.
+
+    None asks for "yesterday": recall looks for that day, of which the exact formula knows nothing.
+    """
     choose = random.Random(seed)
     asked: list[tuple[str, Said]] = []
     for each in choose.sample(sayings, count):
-        words = [word.strip(".,!?") for word in each.text.split() if words_of(word)]
-        kept = choose.sample(words, min(len(words), choose.randint(2, 5)))
         form = "What did {} say about {}?" if each.language == "en" else "Qu'a dit {} sur {} ?"
+        words = [
+            word.strip(".,!?")
+            for word in without_days(each.text).split()
+            if words_of(word) and not days_asked_about(form.format("", word), each.at.date())
+        ]
+        kept = choose.sample(words, min(len(words), choose.randint(2, 5)))
         asked.append((form.format(each.speaker, " ".join(kept)), each))
     return asked
 
