@@ -166,6 +166,11 @@ class Database:
         async with self._gate.passing():
             return await self._query(statement, variables)
 
+    async def count(self, table: str) -> int:
+        """Return how many rows a table has."""
+        rows = await self.query(f"SELECT count() AS n FROM {table} GROUP ALL")  # noqa: S608
+        return int(rows[0]["n"]) if rows else 0
+
     async def _query(self, statement: str, variables: dict[str, Any] | None) -> Any:
         until = time.monotonic() + RECONNECT_SECONDS
         while True:

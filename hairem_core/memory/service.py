@@ -175,13 +175,13 @@ class MemoryService:
         """Have the log and health tell of what is lost, or away, before anybody needs it."""
         try:
             if self.store.database.has_lost:
-                verdict = await self.examine()
                 if missing := await self.store.fragments.missing():
                     _LOGGER.warning(
                         "%d memories of agents were lost; what was said is remembered again as far "
                         "as its events are left",
                         missing,
                     )
+                verdict = await self.examine()
             elif await self._has_archive():
                 verdict = await hear(
                     self.store.database,

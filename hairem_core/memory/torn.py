@@ -32,8 +32,8 @@ _INDEXES = (
 async def mend(database: Database) -> None:
     """Make whole what the last write left in part. Raises MemoryUnavailable, TransactionFailed."""
     head = await database.query("SELECT * FROM ONLY head:current")
-    events = await _count(database, "raw_event")
-    ever = await _count(database, "fragment") + await _count(database, "gone")
+    events = await database.count("raw_event")
+    ever = await database.count("fragment") + await database.count("gone")
     if (events, ever) != (head["number"], head["seq"]):
         # A row may have reached the disk without its places in the indexes.
         for index, table in _INDEXES:
@@ -60,11 +60,6 @@ async def mend(database: Database) -> None:
     moved = Statement(text=f"UPDATE head:current SET {sets} RETURN NONE", variables=values)  # noqa: S608
     closing = [_closing(each, values["rev"]) for each in fragments if each.get("replaces_id")]
     await database.transact([moved, *closing])
-
-
-async def _count(database: Database, table: str) -> int:
-    rows = await database.query(f"SELECT count() AS n FROM {table} GROUP ALL")  # noqa: S608
-    return rows[0]["n"] if rows else 0
 
 
 async def _last_event(database: Database, head: dict[str, Any]) -> tuple[int, bytes | None]:

@@ -130,11 +130,8 @@ class _Vacuum:
 
     async def _told(self, database: Database) -> list[Any]:
         """Return where a store stands, and how many rows each table has."""
-        told: list[Any] = [await database.query("SELECT * FROM ONLY head:current")]
-        for table in self._tables:
-            rows = await database.query(f"SELECT count() FROM {table} GROUP ALL")  # noqa: S608
-            told.append((table, rows[0]["count"] if rows else 0))
-        return told
+        head = await database.query("SELECT * FROM ONLY head:current")
+        return [head, *[(table, await database.count(table)) for table in self._tables]]
 
     async def _define_tables(self) -> None:
         self._definitions = await Definitions.of(self._source)

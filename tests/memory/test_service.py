@@ -270,6 +270,15 @@ async def test_an_archive_that_is_deleted_is_told(
     await service.close()
 
 
+async def _chain_error(service: MemoryService) -> str:
+    """Return what health says of the chain of events, once it says something."""
+    async with asyncio.timeout(10):
+        while "chain_error" not in (told := await service.describe()):
+            await asyncio.sleep(0.05)
+    error: str = told["chain_error"]
+    return error
+
+
 async def test_a_store_that_is_deleted_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,10 +293,10 @@ async def test_a_store_that_is_deleted_is_told(
 
     service = await MemoryService.open(tmp_path, MemoryConfig())
     await service.start()
-    async with asyncio.timeout(10):
-        while "chain_error" not in (told := await service.describe()):
-            await asyncio.sleep(0.05)
-    assert told["chain_error"] == "event 1 is missing: the archive knows it, and now 0 is the last"
+    assert (
+        await _chain_error(service)
+        == "event 1 is missing: the archive knows it, and now 0 is the last"
+    )
     await service.close()
 
 
@@ -305,9 +314,6 @@ async def test_whoever_goes_on_with_a_damaged_log_is_told_what_is_missing(
 
     service = await MemoryService.open(tmp_path, MemoryConfig())
     await service.start()
-    async with asyncio.timeout(10):
-        while "chain_error" not in (told := await service.describe()):
-            await asyncio.sleep(0.05)
-    assert told["chain_error"] == "event 10 is missing, and all that came after it"
+    assert await _chain_error(service) == "event 10 is missing, and all that came after it"
     assert "20 memories of agents were lost; what was said is remembered again" in caplog.text
     await service.close()
